@@ -1,0 +1,415 @@
+//! The autoscaling block of patterns and components.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::autoscaling::v2::{
+        ContainerResourceMetricSource, ExternalMetricSource, HorizontalPodAutoscalerBehavior,
+        ObjectMetricSource, PodsMetricSource, ResourceMetricSource,
+    },
+    apimachinery::pkg::api::resource::Quantity,
+};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the number of replicas follows the load.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!self.enabled || has(self.maxReplicas)")
+        .message("autoscaling.maxReplicas is required while autoscaling is on: set the largest number of replicas to run, or enabled: false")
+        .field_path(".maxReplicas")
+        .reason(Reason::FieldValueRequired),
+    validation = Rule::new("!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas")
+        .message("autoscaling.maxReplicas must be at least autoscaling.minReplicas: raise maxReplicas or lower minReplicas")
+        .field_path(".maxReplicas"),
+    validation = Rule::new("!has(self.scaler) || !has(self.strategy) || self.scaler == self.strategy")
+        .message("autoscaling.scaler and its alias strategy differ: keep scaler and remove strategy")
+        .field_path(".strategy"),
+    validation = Rule::new("!self.enabled || !((has(self.scaler) && self.scaler == 'keda') || (has(self.strategy) && self.strategy == 'keda')) || (has(self.triggers) && size(self.triggers) > 0) || (has(self.metrics) && size(self.metrics) > 0) || has(self.targetCPUUtilizationPercentage) || has(self.targetCPUUtilization) || has(self.targetCPU) || has(self.targetMemoryUtilizationPercentage) || has(self.targetMemoryUtilization) || has(self.targetMemory)")
+        .message("autoscaling.triggers needs at least one trigger for the scaler keda: add one, or use the scaler hpa")
+        .field_path(".triggers")
+        .reason(Reason::FieldValueRequired),
+    validation = Rule::new("(has(self.targetCPUUtilizationPercentage) ? 1 : 0) + (has(self.targetCPUUtilization) ? 1 : 0) + (has(self.targetCPU) ? 1 : 0) <= 1")
+        .message("autoscaling takes one CPU target: keep targetCPUUtilizationPercentage and remove its aliases targetCPUUtilization and targetCPU")
+        .field_path(".targetCPUUtilizationPercentage")
+        .reason(Reason::FieldValueForbidden),
+    validation = Rule::new("(has(self.targetMemoryUtilizationPercentage) ? 1 : 0) + (has(self.targetMemoryUtilization) ? 1 : 0) + (has(self.targetMemory) ? 1 : 0) <= 1")
+        .message("autoscaling takes one memory target: keep targetMemoryUtilizationPercentage and remove its aliases targetMemoryUtilization and targetMemory")
+        .field_path(".targetMemoryUtilizationPercentage")
+        .reason(Reason::FieldValueForbidden)
+)]
+pub struct Autoscaling {
+    /// Whether the scaler runs; `replicas` counts only while it does not. Default: true, as the
+    /// block is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
+    pub enabled: Option<bool>,
+    /// Who scales: `hpa` a HorizontalPodAutoscaler (CPU, memory, metrics APIs), `keda` a KEDA
+    /// ScaledObject (queues, lag, scaling to zero), `admin` the operator itself on metrics of the
+    /// Prism admin. Default: hpa.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaler: Option<Scaler>,
+    /// Alias of `scaler`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Scaler>,
+    /// Fewest replicas. Zero works with keda and admin, and with hpa only where the cluster allows
+    /// it. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000))]
+    pub min_replicas: Option<i32>,
+    /// Most replicas. Required while autoscaling is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_replicas: Option<i32>,
+    /// CPU to aim at, in percent of the request. Default: 75, if no other metric is given.
+    #[serde(
+        rename = "targetCPUUtilizationPercentage",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub target_cpu_utilization_percentage: Option<i32>,
+    /// Alias of `targetCPUUtilizationPercentage`.
+    #[serde(
+        rename = "targetCPUUtilization",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub target_cpu_utilization: Option<i32>,
+    /// Alias of `targetCPUUtilizationPercentage`.
+    #[serde(rename = "targetCPU", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub target_cpu: Option<i32>,
+    /// Memory to aim at, in percent of the request. Default: not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub target_memory_utilization_percentage: Option<i32>,
+    /// Alias of `targetMemoryUtilizationPercentage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub target_memory_utilization: Option<i32>,
+    /// Alias of `targetMemoryUtilizationPercentage`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub target_memory: Option<i32>,
+    /// What to measure, for the scalers hpa and admin. The metric that asks for most replicas wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub metrics: Vec<Metric>,
+    /// How fast replicas come and go, as on a HorizontalPodAutoscaler; for all scalers. A direction
+    /// without selectPolicy takes Max for scaling up and Min for scaling down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::behavior")]
+    pub behavior: Option<HorizontalPodAutoscalerBehavior>,
+    /// Seconds between two looks at the metrics, for keda and admin. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub polling_interval: Option<i32>,
+    /// Seconds without load before the last replica goes, for keda with `minReplicas: 0`.
+    /// Default: 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub cooldown_period: Option<i32>,
+    /// Seconds after creation during which nothing scales to zero, for keda. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub initial_cooldown_period: Option<i32>,
+    /// Replicas to run while the metrics cannot be read, for keda and admin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+    /// Whether the workload gets back the replicas it had before KEDA when the scaler goes.
+    /// Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_to_original_replica_count: Option<bool>,
+    /// KEDA triggers, for the scaler keda. The trigger that asks for most replicas wins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub triggers: Vec<Trigger>,
+    /// For the scaler admin: who changes the replicas. `direct` the operator, `keda` and `hpa` a
+    /// scaler that asks the operator for the metric. Default: direct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
+    /// For the scaler admin: `Shadow` computes and reports, and changes nothing. Default: Active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ScalingMode>,
+}
+
+impl Autoscaling {
+    /// Whether the block is on, which it is unless it says otherwise.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.unwrap_or(true)
+    }
+}
+
+/// Who scales a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scaler {
+    /// A HorizontalPodAutoscaler.
+    Hpa,
+    /// A KEDA ScaledObject.
+    Keda,
+    /// The operator, on metrics of the Prism admin.
+    Admin,
+}
+
+/// Who changes the replicas for the scaler `admin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The operator.
+    Direct,
+    /// KEDA, through its external scaler interface.
+    Keda,
+    /// A HorizontalPodAutoscaler, through the external metrics API.
+    Hpa,
+}
+
+/// Whether decisions are carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ScalingMode {
+    /// They are.
+    #[default]
+    Active,
+    /// They are reported only.
+    Shadow,
+}
+
+/// One metric, and the value to aim at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.type == 'Resource' ? has(self.resource) : self.type == 'ContainerResource' ? has(self.containerResource) : self.type == 'Pods' ? has(self.pods) : self.type == 'Object' ? has(self.object) : self.type == 'External' ? has(self.external) : self.type == 'Prometheus' ? has(self.prometheus) : true")
+        .message("metrics: the block named after the type is missing: add resource, containerResource, pods, object, external or prometheus to match it")
+        .reason(Reason::FieldValueRequired),
+    validation = Rule::new("self.type != 'AdminMetric' || has(self.adminMetric) || (has(self.name) && has(self.target))")
+        .message("metrics: the type AdminMetric needs either adminMetric, or name and target")
+        .reason(Reason::FieldValueRequired)
+)]
+pub struct Metric {
+    /// Where the metric comes from; the block of the same name holds the details.
+    #[serde(rename = "type")]
+    pub type_: MetricType,
+    /// CPU or memory of the pods, as on a HorizontalPodAutoscaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<ResourceMetricSource>,
+    /// CPU or memory of one container in the pods, as on a HorizontalPodAutoscaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_resource: Option<ContainerResourceMetricSource>,
+    /// A metric of each pod, as on a HorizontalPodAutoscaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PodsMetricSource>,
+    /// A metric of another object, as on a HorizontalPodAutoscaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectMetricSource>,
+    /// A metric from outside the cluster, as on a HorizontalPodAutoscaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalMetricSource>,
+    /// A metric of the Prism admin, for the scaler admin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_metric: Option<AdminMetric>,
+    /// The result of a Prometheus query, for the scaler admin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<PrometheusMetric>,
+    /// Short form of `adminMetric.metricName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+    /// Short form of `adminMetric.target`: the average for each replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::amount")]
+    pub target: Option<Quantity>,
+}
+
+/// Where a metric comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MetricType {
+    /// CPU or memory of the pods.
+    Resource,
+    /// CPU or memory of one container.
+    ContainerResource,
+    /// A metric of each pod.
+    Pods,
+    /// A metric of another object.
+    Object,
+    /// A metric from outside the cluster.
+    External,
+    /// A metric of the Prism admin.
+    AdminMetric,
+    /// A Prometheus query.
+    Prometheus,
+}
+
+/// A metric of the Prism admin.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.metricName) || (has(self.query) && has(self.query.metric))")
+    .message("adminMetric.metricName is required: name the metric, or set query.metric")
+    .field_path(".metricName")
+    .reason(Reason::FieldValueRequired))]
+pub struct AdminMetric {
+    /// Name of the metric, such as pattern.consumer.lag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub metric_name: Option<String>,
+    /// Host and port of the admin. Default: the admin of the stack that the target belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub endpoint: Option<String>,
+    /// Which pattern to measure, and what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<AdminMetricQuery>,
+    /// The value to aim at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<AdminMetricTarget>,
+}
+
+/// Which pattern to measure, and what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminMetricQuery {
+    /// Name of the pattern. Default: the one that is scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub pattern: Option<String>,
+    /// What to measure, such as `queue_depth`: the last part of `metricName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub metric: Option<String>,
+}
+
+/// The value that a metric of the admin or of Prometheus should have.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.value) || has(self.averageValue) || has(self.averageUtilization)")
+    .message("target needs a number to aim at: set value or averageValue")
+    .reason(Reason::FieldValueRequired))]
+pub struct AdminMetricTarget {
+    /// How the number is meant: `Value` the metric as a whole, `AverageValue` divided by the
+    /// replicas, `Utilization` in percent. Default: by the field that is set.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub type_: Option<TargetType>,
+    /// The metric as a whole. A duration such as 5s counts as seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::amount")]
+    pub value: Option<Quantity>,
+    /// The metric divided by the replicas. A duration such as 5s counts as seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::amount")]
+    pub average_value: Option<Quantity>,
+    /// The metric in percent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub average_utilization: Option<i32>,
+}
+
+/// How the target of a metric is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum TargetType {
+    /// The metric as a whole.
+    Value,
+    /// The metric divided by the replicas.
+    AverageValue,
+    /// In percent.
+    Utilization,
+}
+
+/// The result of a Prometheus query.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrometheusMetric {
+    /// URL of the Prometheus server.
+    #[schemars(length(min = 1, max = 2048))]
+    pub server_address: String,
+    /// The query; it must give one number.
+    #[schemars(length(min = 1, max = 4096))]
+    pub query: String,
+    /// The value to aim at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<AdminMetricTarget>,
+}
+
+/// Replicas to run while the metrics cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Fallback {
+    /// Failed looks in a row before it applies.
+    #[schemars(range(min = 0, max = 10_000))]
+    pub failure_threshold: i32,
+    /// Replicas to run.
+    #[schemars(range(min = 0, max = 100_000))]
+    pub replicas: i32,
+    /// How `replicas` is meant: `static`, `currentReplicas`, `currentReplicasIfHigher` or
+    /// `currentReplicasIfLower`. Default: static.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<FallbackBehavior>,
+}
+
+/// How the replicas of a fallback are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FallbackBehavior {
+    /// As written.
+    Static,
+    /// Stay where it is.
+    CurrentReplicas,
+    /// The larger of the two.
+    CurrentReplicasIfHigher,
+    /// The smaller of the two.
+    CurrentReplicasIfLower,
+}
+
+/// One KEDA trigger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Trigger {
+    /// Type of the trigger, such as kafka, nats-jetstream, aws-sqs-queue or cpu.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1, max = 63))]
+    pub type_: String,
+    /// Name of the trigger, unique among the triggers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub name: Option<String>,
+    /// What the trigger needs to know. Numbers are written as strings: lagThreshold: "100".
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub metadata: BTreeMap<String, String>,
+    /// Where the trigger gets its credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authentication_ref: Option<AuthenticationRef>,
+    /// How the metric is meant: Utilization for cpu and memory, AverageValue or Value for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric_type: Option<TargetType>,
+    /// Whether KEDA may answer from its last look. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_cached_metrics: Option<bool>,
+}
+
+/// Where a trigger gets its credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthenticationRef {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Kind of the object. Default: a TriggerAuthentication of that name, if there is one;
+    /// otherwise a Secret of that name, from which a TriggerAuthentication is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<AuthenticationKind>,
+}
+
+/// Kind of the object that holds credentials of a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AuthenticationKind {
+    /// A KEDA TriggerAuthentication.
+    TriggerAuthentication,
+    /// A KEDA ClusterTriggerAuthentication.
+    ClusterTriggerAuthentication,
+    /// A Secret.
+    Secret,
+}

@@ -1,0 +1,70 @@
+//! Where pods run.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration, TopologySpreadConstraint};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where pods run: nodes, spreading, priority.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Placement {
+    /// Ready-made spreading, added to what the other fields ask for: SingleZone keeps the pods in
+    /// one zone, MultiZone and MultiRegion spread them, DedicatedNodes keeps two of them off the
+    /// same node. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<PlacementStrategy>,
+    /// Labels a node must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub node_selector: BTreeMap<String, String>,
+    /// Name of the one node to run on: bypasses the scheduler, for debugging.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub node_name: Option<String>,
+    /// Affinity rules, as on a pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+    /// Taints that the pods tolerate, as on a pod.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 64, "x-kubernetes-list-type" = "atomic"))]
+    pub tolerations: Vec<Toleration>,
+    /// Spread constraints, as on a pod. Written here, they replace those of `strategy`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend(
+        "maxItems" = 16,
+        "x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["topologyKey", "whenUnsatisfiable"]
+    ))]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    /// Name of a PriorityClass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub priority_class_name: Option<String>,
+    /// Name of a RuntimeClass, such as gvisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub runtime_class_name: Option<String>,
+    /// Name of the scheduler. Default: the cluster's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub scheduler_name: Option<String>,
+    /// CPU and memory of the main container. The `resources` beside `placement` win over these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::resources")]
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// A ready-made way to spread pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PlacementStrategy {
+    /// All pods in one zone.
+    SingleZone,
+    /// Spread over zones.
+    MultiZone,
+    /// Spread over regions, then over zones.
+    MultiRegion,
+    /// Never two pods on one node.
+    DedicatedNodes,
+}
