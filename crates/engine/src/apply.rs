@@ -1,0 +1,162 @@
+//! The only place that creates and changes children.
+
+use futures::future::join_all;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::Value;
+
+use crate::{
+    Engine,
+    child::{Child, Replicas},
+    digest::Digest,
+    error::{Error, has_code},
+    ledger::Observed,
+    live::Live,
+    object::{ObjectKey, Owner},
+};
+
+/// What a pass did to one child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing differed: no request was made.
+    Unchanged,
+    /// It was not there.
+    Created,
+    /// It is wanted differently from before.
+    Updated,
+    /// Somebody else had changed what is ours.
+    Repaired,
+}
+
+/// What a pass over all stages came to.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Children that were written.
+    pub changed: Vec<(ObjectKey, Change)>,
+    /// Children that could not be.
+    pub failed: Vec<Error>,
+}
+
+impl Engine {
+    /// Applies the children of `owner`, stage after stage, each stage at once.
+    ///
+    /// A child that fails holds back the stages after its own, never its neighbours, and never
+    /// what already runs.
+    pub async fn apply(&self, owner: &Owner, stages: &[Vec<Child>]) -> Outcome {
+        let mut outcome = Outcome::default();
+        for stage in stages {
+            let results = join_all(stage.iter().map(|child| self.apply_child(owner, child))).await;
+            for (child, result) in stage.iter().zip(results) {
+                match result {
+                    Ok(Change::Unchanged) => {}
+                    Ok(change) => outcome.changed.push((child.key.clone(), change)),
+                    Err(error) => outcome.failed.push(error),
+                }
+            }
+            if !outcome.failed.is_empty() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn apply_child(&self, owner: &Owner, child: &Child) -> Result<Change, Error> {
+        let wanted = child.digest();
+        match self.ledger.get(&child.key) {
+            None => self.create(owner, child, wanted).await,
+            Some(seen) => {
+                claim(owner, &child.key, &seen)?;
+                match self.difference(child, wanted, &seen) {
+                    Change::Unchanged => Ok(Change::Unchanged),
+                    change => self.update(child, wanted, &seen).await.map(|()| change),
+                }
+            }
+        }
+    }
+
+    /// Whether, and why, the child needs a write.
+    fn difference(&self, child: &Child, wanted: Digest, seen: &Observed) -> Change {
+        let Some(applied) = self.ledger.applied(&child.key) else { return Change::Updated };
+        let lost_replicas = child.owns_replicas() && !seen.ownership.replicas;
+        if applied.uid != seen.uid || applied.wanted != wanted {
+            Change::Updated
+        } else if seen.ownership.fields != Some(applied.owned) || lost_replicas {
+            Change::Repaired
+        } else {
+            Change::Unchanged
+        }
+    }
+
+    async fn create(&self, owner: &Owner, child: &Child, wanted: Digest) -> Result<Change, Error> {
+        match self.send(&child.key, &child.creating_body()).await {
+            Ok(live) => {
+                self.settle(child, wanted, &live);
+                self.metrics.created(child.key.kind);
+                Ok(Change::Created)
+            }
+            Err(error) if has_code(&error, 409) => self.meet(owner, child, wanted).await,
+            Err(error) => Err(Error::of_write(&child.key, error)),
+        }
+    }
+
+    /// The name is taken. By ourselves, before the watch told us; or by somebody else.
+    async fn meet(&self, owner: &Owner, child: &Child, wanted: Digest) -> Result<Change, Error> {
+        let found = self.api(&child.key).get_opt(&child.key.name).await;
+        let found = found.map_err(|error| Error::of_write(&child.key, error))?;
+        let Some(live) = found else {
+            return Err(Error::Unavailable(format!("{} came and went", child.key)));
+        };
+        let seen = self.ledger.record(&child.key, &live);
+        claim(owner, &child.key, &seen)?;
+        self.update(child, wanted, &seen).await.map(|()| Change::Updated)
+    }
+
+    async fn update(&self, child: &Child, wanted: Digest, seen: &Observed) -> Result<(), Error> {
+        if matches!(child.replicas, Replicas::Seeded(_)) && seen.ownership.replicas {
+            self.release_replicas(&child.key).await?;
+        }
+        let live = self.send(&child.key, &child.updating_body(&seen.uid)).await;
+        let live = live.map_err(|error| Error::of_write(&child.key, error))?;
+        self.settle(child, wanted, &live);
+        self.metrics.updated(child.key.kind);
+        Ok(())
+    }
+
+    fn settle(&self, child: &Child, wanted: Digest, live: &Live) {
+        let answer = self.ledger.record(&child.key, live);
+        self.ledger.mark_applied(&child.key, wanted, &answer);
+    }
+
+    async fn send(&self, key: &ObjectKey, body: &Value) -> Result<Live, kube::Error> {
+        let params = PatchParams::apply(self.ledger.manager()).force();
+        self.api(key).patch(&key.name, &params, &Patch::Apply(body)).await
+    }
+
+    pub(crate) fn api(&self, key: &ObjectKey) -> Api<Live> {
+        Api::namespaced_with(self.client.clone(), &key.namespace, &key.kind.api_resource())
+    }
+}
+
+impl Child {
+    fn owns_replicas(&self) -> bool {
+        self.replicas == Replicas::InBody && self.body["spec"].get("replicas").is_some()
+    }
+}
+
+/// Whether `owner` may write to the object that is there.
+fn claim(owner: &Owner, key: &ObjectKey, seen: &Observed) -> Result<(), Error> {
+    let taken = |holder: String| Err(Error::NameTaken { key: key.clone(), holder });
+    match &seen.owner {
+        _ if seen.is_deleting => Err(Error::Terminating { key: key.clone() }),
+        Some(holder) if holder == owner => Ok(()),
+        // The garbage collector has yet to follow the deletion of our earlier incarnation.
+        Some(holder) if holder.key == owner.key => Err(Error::Terminating { key: key.clone() }),
+        Some(holder) => taken(format!("belongs to {}", holder.key)),
+        None if seen.has_foreign_controller => taken("belongs to another controller".to_owned()),
+        // Left behind by a deletion with --cascade=orphan: made by us, and free.
+        None if seen.ownership.fields.is_some() => Ok(()),
+        None => taken("was made by somebody else".to_owned()),
+    }
+}

@@ -1,0 +1,94 @@
+//! What can go wrong, sorted by what to do about it.
+
+use crate::object::ObjectKey;
+
+/// A request that did not lead where it should.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused the content: only a changed spec or policy helps.
+    #[error("{key}: {message}")]
+    Rejected {
+        /// Which child.
+        key: ObjectKey,
+        /// The API server's words.
+        message: String,
+    },
+    /// The name is taken by an object that is not ours.
+    #[error("{key}: {holder}")]
+    NameTaken {
+        /// Which child.
+        key: ObjectKey,
+        /// Whose it is.
+        holder: String,
+    },
+    /// The child, or its namespace, is on its way out; its deletion wakes us.
+    #[error("{key} is being deleted")]
+    Terminating {
+        /// Which child.
+        key: ObjectKey,
+    },
+    /// The cluster could not serve the request: try again later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// This process may no longer write.
+    #[error("leadership was lost")]
+    Fenced,
+}
+
+/// What an error asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A dependency: an event wakes the object.
+    Wait,
+    /// The cluster: try again with backoff.
+    Retry,
+    /// The user: say what to do, and look again rarely.
+    Stalled,
+}
+
+impl Error {
+    /// What to do about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Rejected { .. } | Self::NameTaken { .. } => Class::Stalled,
+            Self::Terminating { .. } => Class::Wait,
+            Self::Unavailable(_) | Self::Fenced => Class::Retry,
+        }
+    }
+
+    /// Sorts the error of a write to `key`.
+    #[must_use]
+    pub fn of_write(key: &ObjectKey, error: kube::Error) -> Self {
+        let kube::Error::Api(status) = &error else { return Self::Unavailable(describe(&error)) };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        let is_terminating = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
+        match status.code {
+            403 if is_terminating => Self::Terminating { key: key.clone() },
+            400 | 403 | 404 | 405 | 413 | 422 => {
+                Self::Rejected { key: key.clone(), message: status.message.clone() }
+            }
+            _ => Self::Unavailable(format!("{key}: {}", status.message)),
+        }
+    }
+}
+
+/// The whole chain of causes in one line: kube's own text stops at "service error".
+#[must_use]
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Whether `error` is the API server's answer with `code`.
+pub(crate) fn has_code(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}

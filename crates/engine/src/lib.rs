@@ -1,0 +1,60 @@
+//! Operator machinery that knows nothing of any product.
+//!
+//! An operator gives it what should be ([`child::Child`]), and the engine brings it about with as
+//! few requests as possible: none at all when nothing differs. [`ledger::Ledger`] explains how it
+//! knows; [`Engine::apply`], [`Engine::prune`] and [`Engine::report`] are the only writes.
+
+mod apply;
+pub mod child;
+pub mod digest;
+pub mod error;
+pub mod events;
+pub mod health;
+pub mod lease;
+pub mod ledger;
+pub mod live;
+pub mod logging;
+pub mod metrics;
+pub mod object;
+mod prune;
+pub mod queue;
+mod release;
+mod report;
+pub mod server;
+pub mod transport;
+pub mod watch;
+pub mod worker;
+
+use std::sync::Arc;
+
+use kube::Client;
+
+pub use apply::{Change, Outcome};
+pub use error::{Class, Error};
+pub use report::{Reported, Urgency};
+
+use crate::{events::Events, ledger::Ledger, metrics::Metrics, report::Reports};
+
+/// The applier: everything that is written to the cluster goes through here.
+pub struct Engine {
+    client: Client,
+    ledger: Arc<Ledger>,
+    metrics: Arc<Metrics>,
+    reports: Reports,
+    /// Where users are told.
+    pub events: Events,
+}
+
+impl Engine {
+    /// An engine that writes through `client` and remembers in `ledger`.
+    #[must_use]
+    pub fn new(client: Client, ledger: Arc<Ledger>, metrics: Arc<Metrics>, events: Events) -> Self {
+        Self { client, ledger, metrics, reports: Reports::default(), events }
+    }
+
+    /// What is known of the children.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}

@@ -1,0 +1,80 @@
+//! Taking away what is no longer wanted.
+
+use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
+
+use crate::{
+    Engine,
+    error::{Error, has_code},
+    object::{ObjectKey, Owner},
+};
+
+impl Engine {
+    /// Deletes the children of `owner` that `is_wanted` does not want. Returns which.
+    ///
+    /// Candidates are what the watches show and what an earlier pass `remembered`; only what
+    /// carries the owner's UID is touched.
+    pub async fn prune(
+        &self,
+        owner: &Owner,
+        remembered: &[ObjectKey],
+        is_wanted: impl Fn(&ObjectKey) -> bool,
+    ) -> Result<Vec<ObjectKey>, Error> {
+        let mut pruned = Vec::new();
+        for (key, seen) in self.ledger.children(owner) {
+            if !is_wanted(&key) && !seen.is_deleting {
+                self.delete(&key, &seen.uid, PropagationPolicy::Background).await?;
+                pruned.push(key);
+            }
+        }
+        for key in remembered.iter().filter(|key| !is_wanted(key) && self.ledger.get(key).is_none()) {
+            if self.find_hidden(owner, key).await? {
+                pruned.push(key.clone());
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// Deletes a workload and leaves its pods and volumes, for its successor to adopt.
+    pub async fn orphan(&self, key: &ObjectKey) -> Result<(), Error> {
+        let Some(seen) = self.ledger.get(key) else { return Ok(()) };
+        if seen.is_deleting {
+            return Ok(());
+        }
+        self.delete(key, &seen.uid, PropagationPolicy::Orphan).await
+    }
+
+    /// Deletes a remembered child that no watch shows, because somebody took its label away.
+    async fn find_hidden(&self, owner: &Owner, key: &ObjectKey) -> Result<bool, Error> {
+        // Remembered once, and known to be gone since: the inventory still names it until the
+        // next report, which must not cost a look at each pass.
+        if self.ledger.applied(key).is_none() {
+            return Ok(false);
+        }
+        let found = self.api(key).get_metadata_opt(&key.name).await;
+        let found = found.map_err(|error| Error::of_write(key, error))?;
+        let references = found.iter().flat_map(|found| found.metadata.owner_references.iter().flatten());
+        let is_ours = references.into_iter().any(|reference| *reference.uid == *owner.uid);
+        if let Some(uid) = found.as_ref().and_then(|found| found.metadata.uid.as_deref()).filter(|_| is_ours) {
+            self.delete(key, uid, PropagationPolicy::Background).await?;
+        }
+        self.ledger.gone(key);
+        Ok(is_ours)
+    }
+
+    async fn delete(&self, key: &ObjectKey, uid: &str, policy: PropagationPolicy) -> Result<(), Error> {
+        let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() }
+            .preconditions(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
+        match self.api(key).delete(&key.name, &params).await {
+            Ok(answer) => {
+                match answer.left() {
+                    Some(live) => drop(self.ledger.record(key, &live)),
+                    None => self.ledger.gone(key),
+                }
+                self.metrics.deleted(key.kind);
+                Ok(())
+            }
+            Err(error) if has_code(&error, 404) || has_code(&error, 409) => Ok(()),
+            Err(error) => Err(Error::of_write(key, error)),
+        }
+    }
+}
