@@ -1,0 +1,156 @@
+//! A cluster that ends with its owner, however the owner ends.
+//!
+//! The owner holds one end of a pipe, a small process of ours (`testbed guard`) the other. When the
+//! owner stops the cluster, panics, or is killed, the pipe closes, and the guard ends the cluster and
+//! removes its folder. There is no other way to stop such a cluster, so this one is known to work.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::Deref;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use crate::cluster::{Cluster, Lock, Options};
+use crate::component::Component;
+use crate::error::{Error, Result, io};
+use crate::process::{MARK, kill_all, register};
+use crate::programs::Programs;
+use crate::progress::Progress;
+
+/// Beginning of the names of folders of clusters that end with their owner.
+const PREFIX: &str = "prism-testbed-";
+/// What the guard says when it is watching.
+const WATCHING: &str = "watching";
+
+/// A cluster that lives as long as this value, or as its process, whichever ends first.
+pub struct ScopedCluster {
+    cluster: Cluster,
+    components: Vec<Component>,
+    // Last: everything else must be dropped before the guard is waited for.
+    guard: Guard,
+}
+
+impl ScopedCluster {
+    /// Starts a cluster in a temporary folder. Clears away first what guards that were killed, too,
+    /// left behind.
+    pub async fn start(programs: &Programs, options: &Options, progress: &Progress) -> Result<Self> {
+        sweep();
+        let temporary = std::env::temp_dir();
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir()
+            .map_err(io("create a folder in", &temporary))?;
+        let folder = folder.keep().canonicalize().map_err(io("find", &temporary))?;
+        let guard = Guard::over(&folder, &options.testbed()?)?;
+        let (cluster, components) = Cluster::start(&folder, programs, options, progress).await?;
+        Ok(Self {
+            cluster,
+            components,
+            guard,
+        })
+    }
+
+    /// Ends the cluster and removes its folder. Dropping does the same.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Deref for ScopedCluster {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+impl Drop for ScopedCluster {
+    fn drop(&mut self) {
+        self.guard.dismiss();
+        self.components.iter_mut().for_each(Component::reap);
+    }
+}
+
+/// The owner's end of the pipe.
+struct Guard {
+    child: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Guard {
+    /// Starts a guard and returns when it watches.
+    fn over(folder: &Path, testbed: &Path) -> Result<Self> {
+        let mut child = Command::new(testbed)
+            .arg("guard")
+            .arg("--dir")
+            .arg(folder)
+            // A guard inside of a guarded command must not end with that command's cluster.
+            .env_remove(MARK)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(io("start", testbed))?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout)
+                .read_line(&mut line)
+                .map_err(io("hear", testbed))?;
+        }
+        if line.trim() != WATCHING {
+            return Err(Error::NoTestbedProgram);
+        }
+        let pipe = child.stdin.take();
+        Ok(Self { child, pipe })
+    }
+
+    /// Lets the guard end the cluster, and waits until it has.
+    fn dismiss(&mut self) {
+        if self.pipe.take().is_some() {
+            // The guard has said on standard error what it could not do.
+            let _ = self.child.wait();
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.dismiss();
+    }
+}
+
+/// Body of `testbed guard`: waits for the end of standard input, then ends the cluster in `folder` and
+/// removes the folder.
+pub fn guard(folder: &Path) -> Result<()> {
+    // Held as long as the guard lives: that is how a sweep tells a cluster without one.
+    let _lock = Lock::take(folder)?;
+    println!("{WATCHING}");
+    let mut ignored = Vec::new();
+    // Whatever ends the pipe ends the cluster.
+    let _ = std::io::stdin().read_to_end(&mut ignored);
+    remove(folder)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    kill_all(folder)?;
+    fs::remove_dir_all(folder).map_err(io("remove", folder))
+}
+
+/// Clears away clusters whose owner and guard were both killed.
+fn sweep() {
+    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten();
+    for folder in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let is_named_so = folder
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        // Another user's folder cannot be locked, and stays.
+        if is_named_so
+            && register(&folder).exists()
+            && let Some(_lock) = Lock::try_take(&folder)
+        {
+            // It was in nobody's way so far; the next sweep tries again.
+            let _ = remove(&folder);
+        }
+    }
+}
