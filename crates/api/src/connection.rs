@@ -14,21 +14,16 @@ pub enum BackendUse {
     /// `- redis`
     Name(String),
     /// `- {name: redis, slot: store, config: {...}}`
-    Detailed(DetailedBackendUse),
-}
-
-/// A backend of a pattern, with details.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DetailedBackendUse {
-    /// Name of the backend.
-    pub name: String,
-    /// What the pattern uses it for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slot: Option<String>,
-    /// Settings of the backend for this pattern.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<FreeForm>,
+    Detailed {
+        /// Name of the backend.
+        name: String,
+        /// What the pattern uses it for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<String>,
+        /// Settings of the backend for this pattern.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        config: Option<FreeForm>,
+    },
 }
 
 impl BackendUse {
@@ -36,8 +31,7 @@ impl BackendUse {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Name(name) => name,
-            Self::Detailed(detailed) => &detailed.name,
+            Self::Name(name) | Self::Detailed { name, .. } => name,
         }
     }
 
@@ -46,7 +40,7 @@ impl BackendUse {
     pub fn slot(&self) -> Option<&str> {
         match self {
             Self::Name(_) => None,
-            Self::Detailed(detailed) => detailed.slot.as_deref(),
+            Self::Detailed { slot, .. } => slot.as_deref(),
         }
     }
 
@@ -55,7 +49,7 @@ impl BackendUse {
     pub fn config(&self) -> Option<&FreeForm> {
         match self {
             Self::Name(_) => None,
-            Self::Detailed(detailed) => detailed.config.as_ref(),
+            Self::Detailed { config, .. } => config.as_ref(),
         }
     }
 }
@@ -69,12 +63,19 @@ impl JsonSchema for BackendUse {
         "BackendUse".into()
     }
 
-    /// A string or an object: a structural schema cannot say so, and has no type here. What it can
-    /// say is what each type must look like: objects have a name, and no number or list fits.
+    /// A string or an object, which a structural schema can only say from behind: it has no type,
+    /// objects need a name, and the bounds are such that no number, list or boolean meets them.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "Name of a backend, or an object with its name, slot and config.",
             "x-kubernetes-preserve-unknown-fields": true,
+            "minLength": 1,
+            "maxLength": 253,
+            "minimum": 1,
+            "maximum": 0,
+            "minItems": 1,
+            "maxItems": 0,
+            "not": {"enum": [true, false, null]},
             "required": ["name"],
             "properties": {
                 "name": {
@@ -128,4 +129,21 @@ pub struct SecretRef {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     pub keys: BTreeMap<String, String>,
+}
+
+/// A Service, and which of its ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceRef {
+    /// Name of the Service.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Namespace of the Service. Another namespace than this one must consent. Default: this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
+    /// Port of the Service. Default: the provider's own, if the Service has it, otherwise the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<i32>,
 }

@@ -7,7 +7,7 @@ use kube::CustomResourceExt;
 use serde_json::Value;
 
 use crate::{
-    pattern::PrismPattern,
+    PrismAutoscaler, PrismBackend, PrismCluster, PrismFederation, PrismNamespace, PrismPattern, PrismStack,
     schema::{self, Descriptions},
 };
 
@@ -16,11 +16,16 @@ use crate::{
 /// # Errors
 /// When a derived schema is not one that the API server could read: a bug in this crate.
 pub fn all_crds() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
-    Ok(vec![finish(
-        PrismPattern::crd(),
-        Descriptions::FirstSentence,
-        Some("v1beta1"),
-    )?])
+    use Descriptions::{FirstSentence, None as Nothing};
+    Ok(vec![
+        finish(PrismAutoscaler::crd(), FirstSentence, None)?,
+        finish(PrismBackend::crd(), FirstSentence, None)?,
+        finish(PrismCluster::crd(), Nothing, None)?,
+        finish(PrismFederation::crd(), FirstSentence, None)?,
+        finish(PrismNamespace::crd(), FirstSentence, Some("v1alpha2"))?,
+        finish(PrismPattern::crd(), FirstSentence, Some("v1beta1"))?,
+        finish(PrismStack::crd(), Nothing, None)?,
+    ])
 }
 
 /// Tidies every schema, and serves a second version of the same schema if asked for.

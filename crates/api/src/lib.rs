@@ -9,17 +9,32 @@
     reason = "KubeSchema repeats each struct, `pub` included, inside a function"
 )]
 
+pub mod autoscaler;
 pub mod autoscaling;
+pub mod backend;
+pub mod cluster;
+pub mod component;
 pub mod condition;
 pub mod connection;
 pub mod crds;
+pub mod federation;
+pub mod ingress;
 pub mod inventory;
 pub mod labels;
 pub mod names;
+pub mod namespace;
+pub mod observability;
 pub mod pattern;
 pub mod placement;
 pub mod schema;
+pub mod stack;
 pub mod workload;
 
+pub use autoscaler::{PrismAutoscaler, PrismAutoscalerSpec, PrismAutoscalerStatus};
+pub use backend::{PrismBackend, PrismBackendSpec, PrismBackendStatus};
+pub use cluster::{PrismCluster, PrismClusterSpec, PrismClusterStatus};
 pub use crds::all_crds;
+pub use federation::{PrismFederation, PrismFederationSpec, PrismFederationStatus};
+pub use namespace::{PrismNamespace, PrismNamespaceSpec, PrismNamespaceStatus};
 pub use pattern::{PrismPattern, PrismPatternSpec, PrismPatternStatus};
+pub use stack::{PrismStack, PrismStackSpec, PrismStackStatus};

@@ -44,6 +44,9 @@ const KUBERNETES_PROPERTIES: &[&str] = &[
     "volumeMounts",
 ];
 
+/// Properties that repeat another one under a second name: described there.
+const ALIASES: &[&str] = &["runnerSpec"];
+
 /// Properties inside those that are quantities, which the schemas of Kubernetes do not say.
 const QUANTITY_PROPERTIES: &[&str] = &["averageValue", "divisor", "sizeLimit", "tolerance"];
 
@@ -248,9 +251,14 @@ fn tidy_below(schema: &mut Value, inside: Option<Descriptions>, descriptions: De
             }
             let kubernetes = KUBERNETES_PROPERTIES.contains(&name.as_str());
             let description = property.get("description").cloned();
-            let below = if kubernetes { Some(descriptions) } else { inside };
+            let is_alias = ALIASES.contains(&name.as_str());
+            let below = match inside {
+                None if is_alias => Some(Descriptions::None),
+                None if kubernetes => Some(descriptions),
+                _ => inside,
+            };
             tidy_below(property, below, descriptions);
-            if let (true, None, Some(Value::String(text))) = (kubernetes, inside, description) {
+            if let (true, None, Some(Value::String(text))) = (kubernetes || is_alias, inside, description) {
                 property["description"] = Value::String(text.replace('\n', " "));
             }
         }

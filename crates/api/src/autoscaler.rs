@@ -1,0 +1,219 @@
+//! `PrismAutoscaler`: a scaler of its own for a workload, on metrics of the Prism admin.
+
+use k8s_openapi::{
+    api::autoscaling::v2::HorizontalPodAutoscalerBehavior, apimachinery::pkg::apis::meta::v1::Time,
+};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    autoscaling::{Fallback, Metric, ScalingMode, Via},
+    condition::Condition,
+    inventory::InventoryEntry,
+};
+
+/// What to scale, and by which metrics.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "prism.io",
+    version = "v1alpha1",
+    kind = "PrismAutoscaler",
+    namespaced,
+    doc = "Scales a workload by metrics of the Prism admin, with the rules of a HorizontalPodAutoscaler. A pattern with the scaler admin has one made for it.",
+    status = "PrismAutoscalerStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    shortname = "pscaler",
+    category = "prism",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the scaler works"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it does or does not"
+    ),
+    printcolumn(
+        name = "Kind",
+        type_ = "string",
+        json_path = ".spec.targetRef.kind",
+        description = "Kind of the target"
+    ),
+    printcolumn(
+        name = "Target",
+        type_ = "string",
+        json_path = ".spec.targetRef.name",
+        description = "Name of the target"
+    ),
+    printcolumn(
+        name = "Min",
+        type_ = "integer",
+        json_path = ".spec.minReplicas",
+        description = "Fewest replicas"
+    ),
+    printcolumn(
+        name = "Max",
+        type_ = "integer",
+        json_path = ".spec.maxReplicas",
+        description = "Most replicas"
+    ),
+    printcolumn(
+        name = "Replicas",
+        type_ = "integer",
+        json_path = ".status.currentReplicas",
+        description = "Replicas now"
+    ),
+    printcolumn(
+        name = "Desired",
+        type_ = "integer",
+        json_path = ".status.desiredReplicas",
+        description = "Replicas wanted"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since creation"
+    ),
+    printcolumn(
+        name = "Mode",
+        type_ = "string",
+        json_path = ".spec.mode",
+        description = "Whether decisions are carried out",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What to know or do",
+        priority = 1
+    )
+)]
+#[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas")
+    .message("maxReplicas must be at least minReplicas: raise maxReplicas or lower minReplicas")
+    .field_path(".maxReplicas"))]
+pub struct PrismAutoscalerSpec {
+    /// What to scale.
+    pub target_ref: TargetRef,
+    /// Fewest replicas; zero is possible. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100_000), extend("default" = 1))]
+    pub min_replicas: Option<i32>,
+    /// Most replicas. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 10))]
+    pub max_replicas: Option<i32>,
+    /// What to measure. The metric that asks for most replicas wins.
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub metrics: Vec<Metric>,
+    /// How fast replicas come and go, as on a HorizontalPodAutoscaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::behavior")]
+    pub behavior: Option<HorizontalPodAutoscalerBehavior>,
+    /// Seconds between two looks at the metrics. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub polling_interval: Option<i32>,
+    /// Seconds without load before the last replica goes, with `minReplicas: 0`. Default: 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub cooldown_period: Option<i32>,
+    /// Replicas to run while the metrics cannot be read. Default: those that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Fallback>,
+    /// Who changes the replicas: `direct` the operator, `keda` and `hpa` a scaler that asks the
+    /// operator for the metric. Default: direct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Via>,
+    /// `Shadow` computes and reports, and changes nothing. Default: Active.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "Active"))]
+    pub mode: Option<ScalingMode>,
+}
+
+/// What to scale.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetRef {
+    /// API group and version of the target. Default: that of the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub api_version: Option<String>,
+    /// Kind of the target: Deployment, StatefulSet or PrismPattern.
+    pub kind: TargetKind,
+    /// Name of the target, in the same namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Kind of something that scales.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum TargetKind {
+    /// A Deployment.
+    #[default]
+    Deployment,
+    /// A StatefulSet.
+    StatefulSet,
+    /// The workload of a pattern, whichever kind it is.
+    PrismPattern,
+}
+
+/// What a scaler does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrismAutoscalerStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// State in detail: Ready, Reconciling and Stalled, and ScalingActive, ScalerConflict.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::condition::list")]
+    pub conditions: Vec<Condition>,
+    /// Replicas now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_replicas: Option<i32>,
+    /// Replicas wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_replicas: Option<i32>,
+    /// When the number of replicas was last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_scale_time: Option<Time>,
+    /// Each metric, as last read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub current_metrics: Vec<MetricReading>,
+    /// Value of the annotation prism.io/reconcile-requested-at that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// Every object that the operator made for this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub inventory: Vec<InventoryEntry>,
+}
+
+/// A metric, as last read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricReading {
+    /// Name of the metric.
+    pub name: String,
+    /// What was read; absent if nothing could be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// What to aim at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Replicas that this metric asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_replicas: Option<i32>,
+    /// Why nothing could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
