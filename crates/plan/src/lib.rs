@@ -1,0 +1,14 @@
+//! What the operator decides, as pure functions.
+//!
+//! A plan depends on the custom resource, on the facts that were gathered, and on nothing else: no
+//! client, no clock, no environment. Whoever calls it with the same arguments, be it the operator,
+//! a command line or a test, gets the same children and the same status.
+
+pub mod because;
+pub mod conditions;
+pub mod defaults;
+pub mod invalid;
+pub mod pattern;
+pub mod quantity;
+pub mod strict;
+pub mod text;
