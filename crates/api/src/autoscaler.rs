@@ -8,9 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    autoscaling::{Fallback, Metric, ScalingMode, Via},
+    autoscaling::{Fallback, ScalingMode, Via},
     condition::Condition,
     inventory::InventoryEntry,
+    metric::Metric,
 };
 
 /// What to scale, and by which metrics.
@@ -27,74 +28,17 @@ use crate::{
     derive = "Default",
     shortname = "pscaler",
     category = "prism",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the scaler works"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why it does or does not"
-    ),
-    printcolumn(
-        name = "Kind",
-        type_ = "string",
-        json_path = ".spec.targetRef.kind",
-        description = "Kind of the target"
-    ),
-    printcolumn(
-        name = "Target",
-        type_ = "string",
-        json_path = ".spec.targetRef.name",
-        description = "Name of the target"
-    ),
-    printcolumn(
-        name = "Min",
-        type_ = "integer",
-        json_path = ".spec.minReplicas",
-        description = "Fewest replicas"
-    ),
-    printcolumn(
-        name = "Max",
-        type_ = "integer",
-        json_path = ".spec.maxReplicas",
-        description = "Most replicas"
-    ),
-    printcolumn(
-        name = "Replicas",
-        type_ = "integer",
-        json_path = ".status.currentReplicas",
-        description = "Replicas now"
-    ),
-    printcolumn(
-        name = "Desired",
-        type_ = "integer",
-        json_path = ".status.desiredReplicas",
-        description = "Replicas wanted"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since creation"
-    ),
-    printcolumn(
-        name = "Mode",
-        type_ = "string",
-        json_path = ".spec.mode",
-        description = "Whether decisions are carried out",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "What to know or do",
-        priority = 1
-    )
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the scaler works"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it does or does not"}"#,
+    printcolumn = r#"{"name": "Kind", "type": "string", "jsonPath": ".spec.targetRef.kind", "description": "Kind of the target"}"#,
+    printcolumn = r#"{"name": "Target", "type": "string", "jsonPath": ".spec.targetRef.name", "description": "Name of the target"}"#,
+    printcolumn = r#"{"name": "Min", "type": "integer", "jsonPath": ".spec.minReplicas", "description": "Fewest replicas"}"#,
+    printcolumn = r#"{"name": "Max", "type": "integer", "jsonPath": ".spec.maxReplicas", "description": "Most replicas"}"#,
+    printcolumn = r#"{"name": "Replicas", "type": "integer", "jsonPath": ".status.currentReplicas", "description": "Replicas now"}"#,
+    printcolumn = r#"{"name": "Desired", "type": "integer", "jsonPath": ".status.desiredReplicas", "description": "Replicas wanted"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since creation"}"#,
+    printcolumn = r#"{"name": "Mode", "type": "string", "jsonPath": ".spec.mode", "priority": 1, "description": "Whether decisions are carried out"}"#,
+    printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "priority": 1, "description": "What to know or do"}"#
 )]
 #[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas")
     .message("maxReplicas must be at least minReplicas: raise maxReplicas or lower minReplicas")

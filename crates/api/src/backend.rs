@@ -31,56 +31,14 @@ use crate::{
     derive = "Default",
     shortname = "pback",
     category = "prism",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the backend can be used"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why it can or cannot"
-    ),
-    printcolumn(
-        name = "Provider",
-        type_ = "string",
-        json_path = ".status.provider",
-        description = "What the backend is"
-    ),
-    printcolumn(
-        name = "Phase",
-        type_ = "string",
-        json_path = ".status.phase",
-        description = "State in one word"
-    ),
-    printcolumn(
-        name = "Checked",
-        type_ = "date",
-        json_path = ".status.lastChecked",
-        description = "Time since the last health check"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since creation"
-    ),
-    printcolumn(
-        name = "Endpoint",
-        type_ = "string",
-        json_path = ".status.endpoint",
-        description = "Address, without credentials",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "What to know or do",
-        priority = 1
-    )
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the backend can be used"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it can or cannot"}"#,
+    printcolumn = r#"{"name": "Provider", "type": "string", "jsonPath": ".status.provider", "description": "What the backend is"}"#,
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase", "description": "State in one word"}"#,
+    printcolumn = r#"{"name": "Checked", "type": "date", "jsonPath": ".status.lastChecked", "description": "Time since the last health check"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since creation"}"#,
+    printcolumn = r#"{"name": "Endpoint", "type": "string", "jsonPath": ".status.endpoint", "priority": 1, "description": "Address, without credentials"}"#,
+    printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "priority": 1, "description": "What to know or do"}"#
 )]
 #[x_kube(
     validation = Rule::new("!has(self.connectionString) || !has(self.connection) || !has(self.connection.url) || self.connectionString == self.connection.url")

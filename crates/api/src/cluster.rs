@@ -35,14 +35,14 @@ use crate::{
     category = "prism",
     validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')")
         .message("metadata.name must be a DNS label of at most 63 characters, because Services are named after it: shorten it, and use - in place of dots"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the whole cluster serves"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why it does or does not"),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "State in one word"),
-    printcolumn(name = "Admin", type_ = "boolean", json_path = ".status.adminStatus.ready", description = "Whether the admin serves"),
-    printcolumn(name = "Proxy", type_ = "boolean", json_path = ".status.proxyStatus.ready", description = "Whether the proxy serves"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
-    printcolumn(name = "Stack", type_ = "string", json_path = ".status.stack", description = "The PrismStack behind it", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What to know or do", priority = 1)
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the whole cluster serves"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it does or does not"}"#,
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase", "description": "State in one word"}"#,
+    printcolumn = r#"{"name": "Admin", "type": "boolean", "jsonPath": ".status.adminStatus.ready", "description": "Whether the admin serves"}"#,
+    printcolumn = r#"{"name": "Proxy", "type": "boolean", "jsonPath": ".status.proxyStatus.ready", "description": "Whether the proxy serves"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since creation"}"#,
+    printcolumn = r#"{"name": "Stack", "type": "string", "jsonPath": ".status.stack", "priority": 1, "description": "The PrismStack behind it"}"#,
+    printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "priority": 1, "description": "What to know or do"}"#
 )]
 pub struct PrismClusterSpec {
     /// The control plane. Left out, there is none.
@@ -110,7 +110,11 @@ pub struct ClusterPattern {
     #[schemars(range(min = 0, max = 100_000), extend("default" = 1))]
     pub replicas: Option<i32>,
     /// Backends of the pattern: names from `backends`, or built-in types such as sqlite.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::connection::without_nulls",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub backends: Vec<BackendUse>,
     /// A volume for each pod; makes the workload a StatefulSet.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::schema::FreeForm;
 
@@ -54,6 +54,13 @@ impl BackendUse {
     }
 }
 
+/// Reads a list and drops the nulls in it: the one value that the schema of [`BackendUse`] cannot
+/// keep out.
+pub(crate) fn without_nulls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BackendUse>, D::Error> {
+    let items = Vec::<Option<BackendUse>>::deserialize(deserializer)?;
+    Ok(items.into_iter().flatten().collect())
+}
+
 impl JsonSchema for BackendUse {
     fn inline_schema() -> bool {
         true
@@ -75,7 +82,7 @@ impl JsonSchema for BackendUse {
             "maximum": 0,
             "minItems": 1,
             "maxItems": 0,
-            "not": {"enum": [true, false, null]},
+            "not": {"enum": [true, false]},
             "required": ["name"],
             "properties": {
                 "name": {

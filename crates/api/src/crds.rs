@@ -1,10 +1,11 @@
 //! The manifests, as a cluster should get them.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionVersion, JSONSchemaProps,
+    CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionVersion,
+    CustomResourceValidation, JSONSchemaProps,
 };
 use kube::CustomResourceExt;
-use serde_json::Value;
+use schemars::JsonSchema;
 
 use crate::{
     PrismAutoscaler, PrismBackend, PrismCluster, PrismFederation, PrismNamespace, PrismPattern, PrismStack,
@@ -18,24 +19,30 @@ use crate::{
 pub fn all_crds() -> Result<Vec<CustomResourceDefinition>, serde_json::Error> {
     use Descriptions::{FirstSentence, None as Nothing};
     Ok(vec![
-        finish(PrismAutoscaler::crd(), FirstSentence, None)?,
-        finish(PrismBackend::crd(), FirstSentence, None)?,
-        finish(PrismCluster::crd(), Nothing, None)?,
-        finish(PrismFederation::crd(), FirstSentence, None)?,
-        finish(PrismNamespace::crd(), FirstSentence, Some("v1alpha2"))?,
-        finish(PrismPattern::crd(), FirstSentence, Some("v1beta1"))?,
-        finish(PrismStack::crd(), Nothing, None)?,
+        definition::<PrismAutoscaler>(FirstSentence, None)?,
+        definition::<PrismBackend>(FirstSentence, None)?,
+        definition::<PrismCluster>(Nothing, None)?,
+        definition::<PrismFederation>(FirstSentence, None)?,
+        definition::<PrismNamespace>(FirstSentence, Some("v1alpha2"))?,
+        definition::<PrismPattern>(FirstSentence, Some("v1beta1"))?,
+        definition::<PrismStack>(Nothing, None)?,
     ])
 }
 
-/// Tidies every schema, and serves a second version of the same schema if asked for.
-fn finish(
-    mut crd: CustomResourceDefinition,
+/// The definition of one kind, with a second version of the same schema if asked for.
+///
+/// Names, columns and subresources are as derived. The schema is made anew, because the derived one
+/// loses the description of every optional enum.
+fn definition<T: CustomResourceExt + JsonSchema>(
     descriptions: Descriptions,
     second_version: Option<&str>,
 ) -> Result<CustomResourceDefinition, serde_json::Error> {
+    let mut crd = T::crd();
+    let schema: JSONSchemaProps = serde_json::from_value(schema::of::<T>(descriptions))?;
     for version in &mut crd.spec.versions {
-        tidy(version, descriptions)?;
+        version.schema = Some(CustomResourceValidation {
+            open_api_v3_schema: Some(schema.clone()),
+        });
     }
     if let (Some(name), Some(first)) = (second_version, crd.spec.versions.first()) {
         let second = CustomResourceDefinitionVersion {
@@ -50,18 +57,4 @@ fn finish(
         webhook: None,
     });
     Ok(crd)
-}
-
-fn tidy(
-    version: &mut CustomResourceDefinitionVersion,
-    descriptions: Descriptions,
-) -> Result<(), serde_json::Error> {
-    let Some(validation) = &mut version.schema else {
-        return Ok(());
-    };
-    let mut tidied: Value = serde_json::to_value(&validation.open_api_v3_schema)?;
-    schema::tidy(&mut tidied, descriptions);
-    let props: JSONSchemaProps = serde_json::from_value(tidied)?;
-    validation.open_api_v3_schema = Some(props);
-    Ok(())
 }

@@ -21,43 +21,12 @@ use crate::condition::Condition;
     derive = "Default",
     shortname = "pfed",
     category = "prism",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether all clusters answer"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why they do or do not"
-    ),
-    printcolumn(
-        name = "Clusters",
-        type_ = "string",
-        json_path = ".status.readyClusters",
-        description = "Clusters that answer, of all"
-    ),
-    printcolumn(
-        name = "Strategy",
-        type_ = "string",
-        json_path = ".spec.routing.strategy",
-        description = "How requests are spread"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since creation"
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "What to know or do",
-        priority = 1
-    )
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether all clusters answer"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why they do or do not"}"#,
+    printcolumn = r#"{"name": "Clusters", "type": "string", "jsonPath": ".status.readyClusters", "description": "Clusters that answer, of all"}"#,
+    printcolumn = r#"{"name": "Strategy", "type": "string", "jsonPath": ".spec.routing.strategy", "description": "How requests are spread"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since creation"}"#,
+    printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "priority": 1, "description": "What to know or do"}"#
 )]
 pub struct PrismFederationSpec {
     /// The clusters.

@@ -23,6 +23,9 @@ pub const PATTERN: &str = "prism.io/pattern";
 pub const BACKEND: &str = "prism.io/backend";
 /// The name of the `PrismPattern`: the label that workload selectors use.
 pub const PATTERN_INSTANCE: &str = "prism.io/pattern-instance";
+/// On pods: the kind of the workload they belong to, so that the two workloads of a pattern that
+/// changes its kind never select each other's pods.
+pub const WORKLOAD_KIND: &str = "prism.io/workload-kind";
 
 /// On a namespace: backends of this type live here, and patterns may come to them.
 pub const BACKEND_TYPE: &str = "prism.io/backend-type";
@@ -51,7 +54,7 @@ pub const ALLOWED_NAMESPACES: &str = "prism.io/allowed-namespaces";
 /// `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "prism.io/reconcile-requested-at";
 /// On a custom resource: `"true"` makes the operator leave its children alone.
-pub const PAUSED: &str = "prism.io/paused";
+pub const PAUSED: &str = "prism.io/pause-reconciliation";
 /// On a `PrismStack`: the plan, by its hash, that a person has agreed to.
 pub const APPROVED_PLAN: &str = "prism.io/approved-plan";
 /// On a pod template: hash of the Secrets and ConfigMaps it reads, so that a change restarts it.

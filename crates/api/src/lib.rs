@@ -5,6 +5,10 @@
 //! is `prism-plan`'s work. [`crds::all_crds`] gives the manifests as a cluster should get them.
 
 #![allow(
+    clippy::doc_markdown,
+    reason = "the comments on fields are what kubectl explain shows, as plain text"
+)]
+#![allow(
     unreachable_pub,
     reason = "KubeSchema repeats each struct, `pub` included, inside a function"
 )]
@@ -21,6 +25,7 @@ pub mod federation;
 pub mod ingress;
 pub mod inventory;
 pub mod labels;
+pub mod metric;
 pub mod names;
 pub mod namespace;
 pub mod observability;

@@ -23,56 +23,14 @@ use crate::{backend::DeletionPolicy, condition::Condition, connection::ObjectRef
     derive = "Default",
     shortname = "pns",
     category = "prism",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether the tenant can be used"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why it can or cannot"
-    ),
-    printcolumn(
-        name = "Phase",
-        type_ = "string",
-        json_path = ".status.phase",
-        description = "State in one word"
-    ),
-    printcolumn(
-        name = "Proxy",
-        type_ = "string",
-        json_path = ".status.proxyStatus",
-        description = "State of the proxy"
-    ),
-    printcolumn(
-        name = "Expires",
-        type_ = "string",
-        json_path = ".status.expiresAt",
-        description = "When the tenant ends"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since creation"
-    ),
-    printcolumn(
-        name = "Id",
-        type_ = "string",
-        json_path = ".spec.namespaceId",
-        description = "Name on the proxy",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "What to know or do",
-        priority = 1
-    )
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the tenant can be used"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it can or cannot"}"#,
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase", "description": "State in one word"}"#,
+    printcolumn = r#"{"name": "Proxy", "type": "string", "jsonPath": ".status.proxyStatus", "description": "State of the proxy"}"#,
+    printcolumn = r#"{"name": "Expires", "type": "string", "jsonPath": ".status.expiresAt", "description": "When the tenant ends"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since creation"}"#,
+    printcolumn = r#"{"name": "Id", "type": "string", "jsonPath": ".spec.namespaceId", "priority": 1, "description": "Name on the proxy"}"#,
+    printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "priority": 1, "description": "What to know or do"}"#
 )]
 #[x_kube(
     validation = Rule::new("has(self.proxyRef) || has(self.cluster)")

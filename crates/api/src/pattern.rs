@@ -44,18 +44,18 @@ use crate::{
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the runner serves"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why it does or does not"),
-    printcolumn(name = "Kind", type_ = "string", json_path = ".status.kind", description = "Kind of the workload"),
-    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas", description = "Pods that are ready"),
-    printcolumn(name = "Desired", type_ = "integer", json_path = ".status.desiredReplicas", description = "Pods that are wanted"),
-    printcolumn(name = "Scaler", type_ = "string", json_path = ".status.scaler", description = "Who sets the number of pods"),
-    printcolumn(name = "Backend", type_ = "string", json_path = ".status.backend", description = "Backends in use"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
-    printcolumn(name = "Pattern", type_ = "string", json_path = ".spec.pattern", description = "Type of the pattern", priority = 1),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "State in one word", priority = 1),
-    printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", description = "Image asked for", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What to know or do", priority = 1)
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the runner serves"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it does or does not"}"#,
+    printcolumn = r#"{"name": "Kind", "type": "string", "jsonPath": ".status.kind", "description": "Kind of the workload"}"#,
+    printcolumn = r#"{"name": "Replicas", "type": "integer", "jsonPath": ".status.readyReplicas", "description": "Pods that are ready"}"#,
+    printcolumn = r#"{"name": "Desired", "type": "integer", "jsonPath": ".status.desiredReplicas", "description": "Pods that are wanted"}"#,
+    printcolumn = r#"{"name": "Scaler", "type": "string", "jsonPath": ".status.scaler", "description": "Who sets the number of pods"}"#,
+    printcolumn = r#"{"name": "Backend", "type": "string", "jsonPath": ".status.backend", "description": "Backends in use"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since creation"}"#,
+    printcolumn = r#"{"name": "Pattern", "type": "string", "jsonPath": ".spec.pattern", "priority": 1, "description": "Type of the pattern"}"#,
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase", "priority": 1, "description": "State in one word"}"#,
+    printcolumn = r#"{"name": "Image", "type": "string", "jsonPath": ".spec.image", "priority": 1, "description": "Image asked for"}"#,
+    printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "priority": 1, "description": "What to know or do"}"#
 )]
 #[x_kube(
     validation = Rule::new("has(self.pattern) || has(self.type)")
@@ -90,7 +90,11 @@ pub struct PrismPatternSpec {
     pub backend: Option<String>,
     /// Several backends, for patterns with several slots: names, or objects with name, slot and
     /// config. `backend`, if set, counts as the first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "crate::connection::without_nulls",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub backends: Vec<BackendUse>,
     /// Image of the runner, used as written. Default: the operator's registry and version, with the
@@ -146,7 +150,7 @@ pub struct PrismPatternSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub command: Vec<String>,
-    /// Arguments added to those that the operator passes.
+    /// Arguments in place of those that the operator passes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
     pub args: Vec<String>,

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Placement {
-    /// Ready-made spreading, added to what the other fields ask for: SingleZone keeps the pods in
-    /// one zone, MultiZone and MultiRegion spread them, DedicatedNodes keeps two of them off the
-    /// same node. Default: none.
+    /// Ready-made placement, where the other fields are silent. MultiZone spreads the pods over
+    /// zones, MultiRegion over regions and zones, and DedicatedNodes tolerates the taint
+    /// `dedicated`; each also prefers one pod for a node. All of it is a preference: to make pods
+    /// wait instead, write topologySpreadConstraints. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<PlacementStrategy>,
     /// Labels a node must have.
@@ -59,12 +60,10 @@ pub struct Placement {
 /// A ready-made way to spread pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PlacementStrategy {
-    /// All pods in one zone.
-    SingleZone,
-    /// Spread over zones.
+    /// Spread over zones, rather one pod for a node.
     MultiZone,
-    /// Spread over regions, then over zones.
+    /// Spread over regions and zones, rather one pod for a node.
     MultiRegion,
-    /// Never two pods on one node.
+    /// On nodes with the taint `dedicated`, rather one pod for a node.
     DedicatedNodes,
 }

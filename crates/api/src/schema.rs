@@ -1,18 +1,24 @@
 //! Schemas that derive cannot express, and the tidying of whole schemas.
 
-use k8s_openapi::api::{
-    autoscaling::v2::HorizontalPodAutoscalerBehavior,
-    core::v1::{ContainerPort, EnvVar, VolumeMount},
+use std::mem;
+
+use kube::core::schema::StructuralSchemaRewriter;
+use schemars::{
+    JsonSchema, Schema,
+    generate::SchemaSettings,
+    transform::{Transform, transform_subschemas},
 };
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
+
+mod fields;
+pub(crate) use fields::*;
 
 /// An object of any shape.
 pub type FreeForm = Map<String, Value>;
 
 /// What Kubernetes reads as a quantity: 100m, 1.5, 2Gi, 1e3.
 pub const QUANTITY_PATTERN: &str =
-    r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
+    r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$";
 
 /// A duration as Go and Prometheus write it: 15s, 1h30m, 250ms.
 pub const DURATION_PATTERN: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
@@ -25,7 +31,6 @@ pub const DNS_LABEL_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 const KUBERNETES_PROPERTIES: &[&str] = &[
     "affinity",
     "behavior",
-    "conditions",
     "containerResource",
     "env",
     "envFrom",
@@ -50,163 +55,6 @@ const ALIASES: &[&str] = &["runnerSpec"];
 /// Properties inside those that are quantities, which the schemas of Kubernetes do not say.
 const QUANTITY_PROPERTIES: &[&str] = &["averageValue", "divisor", "sizeLimit", "tolerance"];
 
-/// An object of any shape.
-pub(crate) fn free_form(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
-}
-
-/// A quantity, as a string or a whole number.
-pub(crate) fn quantity(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "x-kubernetes-int-or-string": true,
-        "pattern": QUANTITY_PATTERN,
-        "maxLength": 64,
-    })
-}
-
-/// A quantity or a duration, as a string or a whole number.
-pub(crate) fn amount(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "x-kubernetes-int-or-string": true,
-        "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+|ms|s|h)?$",
-        "maxLength": 64,
-    })
-}
-
-/// A number of pods or a percentage of them.
-pub(crate) fn count_or_percentage(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "x-kubernetes-int-or-string": true,
-        "pattern": "^([0-9]+|100%|[0-9]{1,2}%)$",
-        "minimum": 0,
-        "maximum": i32::MAX,
-        "maxLength": 16,
-    })
-}
-
-/// Requests and limits of a container.
-pub(crate) fn resources(generator: &mut SchemaGenerator) -> Schema {
-    let values = quantity(generator);
-    let amounts = |description: &str| {
-        json!({
-            "description": description,
-            "type": "object",
-            "maxProperties": 32,
-            "additionalProperties": values,
-        })
-    };
-    json_schema!({
-        "type": "object",
-        "properties": {
-            "claims": {
-                "description": "Resource claims of the pod that the container uses.",
-                "type": "array",
-                "maxItems": 32,
-                "x-kubernetes-list-type": "map",
-                "x-kubernetes-list-map-keys": ["name"],
-                "items": {
-                    "type": "object",
-                    "required": ["name"],
-                    "properties": {
-                        "name": {"description": "Name of the claim.", "type": "string", "maxLength": 253},
-                        "request": {"description": "Name of one request of the claim.", "type": "string", "maxLength": 253},
-                    },
-                },
-            },
-            "limits": amounts("What the container may use at most, such as cpu: 500m or memory: 1Gi."),
-            "requests": amounts("What the container is sure to get, such as cpu: 100m or memory: 128Mi. CPU and memory targets of autoscaling are percentages of these."),
-        },
-    })
-}
-
-/// Volumes of a pod: the name is checked here, the source by Kubernetes.
-pub(crate) fn volumes(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "type": "array",
-        "maxItems": 64,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": ["name"],
-        "items": {
-            "type": "object",
-            "required": ["name"],
-            "properties": {
-                "name": {
-                    "description": "Name of the volume.",
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": 63,
-                    "pattern": DNS_LABEL_PATTERN,
-                },
-            },
-            "x-kubernetes-preserve-unknown-fields": true,
-        },
-    })
-}
-
-/// Environment variables, one for each name.
-pub(crate) fn env(generator: &mut SchemaGenerator) -> Schema {
-    map_list::<EnvVar>(generator, &["name"], 256)
-}
-
-/// Volume mounts, one for each path.
-pub(crate) fn volume_mounts(generator: &mut SchemaGenerator) -> Schema {
-    map_list::<VolumeMount>(generator, &["mountPath"], 64)
-}
-
-/// Ports of a container, one for each number and protocol.
-pub(crate) fn container_ports(generator: &mut SchemaGenerator) -> Schema {
-    let mut schema = map_list::<ContainerPort>(generator, &["containerPort", "protocol"], 32);
-    if let Some(protocol) = schema.pointer_mut("/items/properties/protocol") {
-        protocol["default"] = json!("TCP");
-        protocol["enum"] = json!(["TCP", "UDP", "SCTP"]);
-    }
-    for port in ["containerPort", "hostPort"] {
-        if let Some(port) = schema.pointer_mut(&format!("/items/properties/{port}")) {
-            port["minimum"] = json!(1);
-            port["maximum"] = json!(65535);
-        }
-    }
-    schema
-}
-
-/// Scaling behavior of a `HorizontalPodAutoscaler`, with the bounds that its own API checks.
-pub(crate) fn behavior(generator: &mut SchemaGenerator) -> Schema {
-    let mut schema = inlined::<HorizontalPodAutoscalerBehavior>(generator);
-    for direction in ["scaleUp", "scaleDown"] {
-        let Some(rules) = schema.pointer_mut(&format!("/properties/{direction}/properties")) else {
-            continue;
-        };
-        rules["stabilizationWindowSeconds"]["minimum"] = json!(0);
-        rules["stabilizationWindowSeconds"]["maximum"] = json!(3600);
-        rules["selectPolicy"]["enum"] = json!(["Max", "Min", "Disabled"]);
-        rules["policies"]["maxItems"] = json!(16);
-        rules["policies"]["x-kubernetes-list-type"] = json!("atomic");
-        let policy = &mut rules["policies"]["items"]["properties"];
-        policy["type"]["enum"] = json!(["Pods", "Percent"]);
-        policy["value"]["minimum"] = json!(1);
-        policy["periodSeconds"]["minimum"] = json!(1);
-        policy["periodSeconds"]["maximum"] = json!(1800);
-    }
-    schema
-}
-
-/// A list that server-side apply merges by keys.
-fn map_list<T: JsonSchema>(generator: &mut SchemaGenerator, keys: &[&str], max: u32) -> Schema {
-    let items = inlined::<T>(generator);
-    json_schema!({
-        "type": "array",
-        "maxItems": max,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": keys,
-        "items": items,
-    })
-}
-
-/// The schema of a type with everything it refers to in place.
-fn inlined<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    T::json_schema(generator)
-}
-
 /// How much of Kubernetes' own descriptions a schema keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Descriptions {
@@ -216,22 +64,63 @@ pub enum Descriptions {
     None,
 }
 
-/// Makes a derived schema fit for a cluster.
+/// The schema of a custom resource, fit for a cluster.
 ///
-/// - `nullable` goes: without it, the API server removes a null like an absent field, and no null
+/// - No field takes a null: the API server refuses one, or puts the default in its place, and none
 ///   ever reaches the operator.
 /// - Numbers get the bounds of the Rust type that reads them: one object that cannot be decoded
 ///   would stop a whole watch.
 /// - Descriptions that come from Kubernetes shrink.
-pub fn tidy(schema: &mut Value, descriptions: Descriptions) {
-    tidy_below(schema, None, descriptions);
+#[must_use]
+pub fn of<T: JsonSchema>(descriptions: Descriptions) -> Value {
+    let generator = SchemaSettings::openapi3()
+        .with(|settings| {
+            settings.inline_subschemas = true;
+            settings.meta_schema = None;
+            settings.transforms.insert(0, Box::new(OptionsWithoutNull));
+        })
+        .with_transform(StructuralSchemaRewriter)
+        .into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    tidy_below(&mut schema, None, descriptions);
+    schema
+}
+
+/// Writes `Option<T>` as `T`: in a custom resource, a field that is not required may be absent, and
+/// that is all an option means.
+#[derive(Clone, Debug)]
+struct OptionsWithoutNull;
+
+impl Transform for OptionsWithoutNull {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let Some(object) = schema.as_object_mut() else {
+            return;
+        };
+        if let Some(Value::Array(types)) = object.get_mut("type") {
+            types.retain(|name| name != "null");
+            if let [only] = types.as_mut_slice() {
+                let only = only.take();
+                object.insert("type".to_owned(), only);
+            }
+        }
+        if let Some(Value::Array(choices)) = object.get_mut("anyOf")
+            && let [Value::Object(some), none] = choices.as_mut_slice()
+            && *none == json!({"type": "null"})
+        {
+            let some = mem::take(some);
+            object.remove("anyOf");
+            for (keyword, value) in some {
+                object.entry(keyword).or_insert(value);
+            }
+        }
+    }
 }
 
 fn tidy_below(schema: &mut Value, inside: Option<Descriptions>, descriptions: Descriptions) {
     let Some(object) = schema.as_object_mut() else {
         return;
     };
-    object.remove("nullable");
     object.remove("title");
     bound(object);
     if let Some(Value::String(text)) = object.get_mut("description") {
@@ -284,7 +173,9 @@ fn bound(schema: &mut Map<String, Value>) {
 /// The first sentence of a text.
 fn first_sentence(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
-    match line.find(". ") {
+    let ends = line.match_indices(". ").map(|(end, _)| end);
+    let mut sentence_ends = ends.filter(|end| line[end + 2..].trim_start().starts_with(char::is_uppercase));
+    match sentence_ends.next() {
         Some(end) => line[..=end].to_owned(),
         None => line.to_owned(),
     }
@@ -301,12 +192,35 @@ mod tests {
     }
 
     #[test]
-    fn nulls_are_left_to_the_api_server() {
-        let mut schema = json!({"type": "object", "properties": {"a": {"type": "string", "nullable": true}}});
-        tidy(&mut schema, Descriptions::FirstSentence);
+    fn an_abbreviation_does_not_end_a_sentence() {
         assert_eq!(
-            schema,
-            json!({"type": "object", "properties": {"a": {"type": "string"}}})
+            first_sentence("Rules (e.g. spread). More."),
+            "Rules (e.g. spread)."
+        );
+    }
+
+    #[test]
+    fn an_optional_enum_keeps_the_description_of_its_field() {
+        /// Of the type.
+        #[derive(JsonSchema)]
+        #[expect(dead_code, reason = "only its schema counts")]
+        enum Choice {
+            /// One.
+            One,
+            /// Two.
+            Two,
+        }
+
+        #[derive(JsonSchema)]
+        #[expect(dead_code, reason = "only its schema counts")]
+        struct Holder {
+            /// Of the field.
+            choice: Option<Choice>,
+        }
+
+        assert_eq!(
+            of::<Holder>(Descriptions::FirstSentence)["properties"]["choice"],
+            json!({"description": "Of the field.", "type": "string", "enum": ["One", "Two"]})
         );
     }
 }

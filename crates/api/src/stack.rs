@@ -32,15 +32,15 @@ use crate::{
     category = "prism",
     validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')")
         .message("metadata.name must be a DNS label of at most 63 characters, because Services are named after it: shorten it, and use - in place of dots"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the whole stack serves"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why it does or does not"),
-    printcolumn(name = "Components", type_ = "string", json_path = ".status.summary.components", description = "Components that are ready, of all"),
-    printcolumn(name = "Patterns", type_ = "string", json_path = ".status.summary.patterns", description = "Patterns that are ready, of all"),
-    printcolumn(name = "Backends", type_ = "string", json_path = ".status.summary.backends", description = "Backends that are ready, of all"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since creation"),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "State in one word", priority = 1),
-    printcolumn(name = "Paused", type_ = "boolean", json_path = ".spec.paused", description = "Whether the operator leaves it alone", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What to know or do", priority = 1)
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the whole stack serves"}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it does or does not"}"#,
+    printcolumn = r#"{"name": "Components", "type": "string", "jsonPath": ".status.summary.components", "description": "Components that are ready, of all"}"#,
+    printcolumn = r#"{"name": "Patterns", "type": "string", "jsonPath": ".status.summary.patterns", "description": "Patterns that are ready, of all"}"#,
+    printcolumn = r#"{"name": "Backends", "type": "string", "jsonPath": ".status.summary.backends", "description": "Backends that are ready, of all"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp", "description": "Time since creation"}"#,
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase", "priority": 1, "description": "State in one word"}"#,
+    printcolumn = r#"{"name": "Paused", "type": "boolean", "jsonPath": ".spec.paused", "priority": 1, "description": "Whether the operator leaves it alone"}"#,
+    printcolumn = r#"{"name": "Message", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].message", "priority": 1, "description": "What to know or do"}"#
 )]
 pub struct PrismStackSpec {
     /// The proxy, which clients talk to. Left out, it runs with its defaults.
