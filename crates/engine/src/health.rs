@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 /// The pulse of every watch.
 #[derive(Debug)]
@@ -19,12 +19,12 @@ pub struct Health {
 #[derive(Debug)]
 pub struct Pulse {
     name: String,
+    synced: watch::Sender<bool>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    is_synced: bool,
     /// When bytes, or an answer, last came from the API server: a quiet watch still gets a
     /// bookmark about every minute, a stuck one gets nothing.
     heard: Instant,
@@ -50,6 +50,15 @@ impl Health {
         self.lock().get(plural).cloned()
     }
 
+    /// Waits until every registered watch has its initial list.
+    pub async fn synced(&self) {
+        let pulses: Vec<_> = self.lock().values().cloned().collect();
+        for pulse in pulses {
+            // Cannot fail: the sender lives in the pulse itself.
+            let _ = pulse.synced.subscribe().wait_for(|is_synced| *is_synced).await;
+        }
+    }
+
     /// What keeps this process from being ready, one sentence for each watch; empty: ready.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
@@ -63,8 +72,8 @@ impl Health {
 
 impl Pulse {
     fn new(name: &str) -> Self {
-        let state = State { is_synced: false, heard: Instant::now(), failure: None };
-        Self { name: name.to_owned(), state: Mutex::new(state) }
+        let state = State { heard: Instant::now(), failure: None };
+        Self { name: name.to_owned(), synced: watch::Sender::new(false), state: Mutex::new(state) }
     }
 
     /// The resource that is watched.
@@ -75,7 +84,7 @@ impl Pulse {
 
     /// The initial list is complete.
     pub fn synced(&self) {
-        self.lock().is_synced = true;
+        self.synced.send_replace(true);
     }
 
     /// Bytes of a successful answer arrived.
@@ -93,14 +102,14 @@ impl Pulse {
     /// Whether the initial list is complete.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.lock().is_synced
+        *self.synced.borrow()
     }
 
     fn complaint(&self, stale_after: Duration) -> Option<String> {
         let state = self.lock();
         let silent = state.heard.elapsed();
         let cause = state.failure.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-        if !state.is_synced {
+        if !self.is_synced() {
             Some(format!("watch of {} has not synced yet{cause}", self.name))
         } else if silent > stale_after {
             Some(format!("watch of {} is stuck: nothing heard for {} s{cause}", self.name, silent.as_secs()))

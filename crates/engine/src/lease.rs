@@ -69,10 +69,16 @@ impl Leadership {
         }
     }
 
-    /// Keeps the lease until `shutdown`, then gives it up so that another may start at once.
-    ///
-    /// Returns early, with `false`, when the lease was lost: the caller has to stop writing.
-    pub async fn keep(&self, shutdown: CancellationToken) -> bool {
+    /// Keeps the lease until `shutdown`. When it is lost before, calls `lost` and returns `false`.
+    pub async fn keep(&self, shutdown: CancellationToken, lost: impl FnOnce()) -> bool {
+        let is_held = self.renew_until(shutdown).await;
+        if !is_held {
+            lost();
+        }
+        is_held
+    }
+
+    async fn renew_until(&self, shutdown: CancellationToken) -> bool {
         let mut renewed = Instant::now();
         while shutdown.run_until_cancelled(sleep(self.config.retry_period)).await.is_some() {
             let left = self.config.renew_deadline.saturating_sub(renewed.elapsed());

@@ -5,6 +5,7 @@
 //! knows; [`Engine::apply`], [`Engine::prune`] and [`Engine::report`] are the only writes.
 
 mod apply;
+pub mod cache;
 pub mod child;
 pub mod digest;
 pub mod error;
@@ -22,6 +23,7 @@ mod release;
 mod report;
 pub mod server;
 pub mod transport;
+mod volumes;
 pub mod watch;
 pub mod worker;
 

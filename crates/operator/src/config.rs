@@ -1,0 +1,42 @@
+//! How an operator process is set up.
+
+use std::{net::SocketAddr, time::Duration};
+
+use prism_engine::lease::LeaseConfig;
+use prism_plan::defaults::Defaults;
+
+/// Everything that can be set from outside.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The only namespace to look at, or all.
+    pub namespace: Option<String>,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The lease to hold while working; without one, this has to be the only process.
+    pub lease: Option<LeaseConfig>,
+    /// Objects looked at at the same time.
+    pub concurrency: usize,
+    /// Server-side time limit of a watch request.
+    pub watch_timeout: Duration,
+    /// Silence after which a watch counts as stuck.
+    pub stale_after: Duration,
+    /// Time between two looks at an object about which nothing is heard.
+    pub resync: Duration,
+    /// What a spec that is silent gets.
+    pub defaults: Defaults,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            namespace: None,
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            lease: None,
+            concurrency: 32,
+            watch_timeout: Duration::from_secs(290),
+            stale_after: Duration::from_secs(150),
+            resync: Duration::from_secs(3600),
+            defaults: Defaults::default(),
+        }
+    }
+}

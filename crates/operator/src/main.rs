@@ -1,0 +1,140 @@
+//! The operator's command line.
+
+use std::{net::SocketAddr, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use prism_engine::{lease::LeaseConfig, logging};
+use prism_operator::{Config, Operator};
+use prism_plan::defaults::Defaults;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The Kubernetes operator for Prism, a data access gateway.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the operator against $KUBECONFIG, or the cluster it runs in.
+    Run(Box<RunArguments>),
+}
+
+#[derive(clap::Args)]
+struct RunArguments {
+    /// Level, or filter such as info,kube=debug.
+    #[arg(long, env = "LOG_LEVEL", default_value = "info", alias = "zap-log-level")]
+    log_level: String,
+    /// The only namespace to look at. Default: all.
+    #[arg(long, env = "WATCH_NAMESPACE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    watch_namespace: Option<String>,
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    bind_address: SocketAddr,
+    /// Whether to hold a lease while working, so that several replicas can run.
+    #[arg(long, env = "LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set)]
+    leader_elect: bool,
+    /// Namespace of the lease.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "default")]
+    lease_namespace: String,
+    /// Seconds without a sign of the holder after which another replica takes over.
+    #[arg(long, default_value_t = 15)]
+    lease_duration: u64,
+    /// Seconds without a renewal after which the holder stops; less than the lease duration.
+    #[arg(long, default_value_t = 10)]
+    renew_deadline: u64,
+    /// Seconds between renewals.
+    #[arg(long, default_value_t = 2)]
+    retry_period: u64,
+    /// Objects looked at at the same time.
+    #[arg(long, default_value_t = 32)]
+    concurrency: usize,
+    /// Server-side time limit of a watch request, in seconds.
+    #[arg(long, default_value_t = 290)]
+    watch_timeout: u64,
+    /// Silence, in seconds, after which /readyz calls a watch stuck.
+    #[arg(long, default_value_t = 150)]
+    watch_stale_after: u64,
+    /// Registry and path of images that a spec does not name.
+    #[arg(long, env = "PRISM_IMAGE_REGISTRY", default_value_t = Defaults::default().image_registry)]
+    image_registry: String,
+    /// Tag of images that a spec does not name.
+    #[arg(long, env = "PRISM_VERSION", default_value_t = Defaults::default().version)]
+    image_version: String,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Arguments { command: Command::Run(arguments) } = Arguments::parse();
+    match run(*arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "Operator stopped");
+            eprintln!("prism-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: RunArguments) -> Result<(), String> {
+    logging::init(&arguments.log_level)?;
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Err("a TLS provider was installed twice".to_owned());
+    }
+    let cluster = kube::Config::infer().await.map_err(|error| {
+        format!("no cluster to talk to: {error}; set KUBECONFIG, or start a local cluster with `make cluster-up`")
+    })?;
+    let shutdown = CancellationToken::new();
+    stop_on_signal(shutdown.clone())?;
+    let operator = Operator::start(arguments.config(), cluster, shutdown).await.map_err(|error| error.to_string())?;
+    operator.run().await.map_err(|error| error.to_string())
+}
+
+impl RunArguments {
+    fn config(self) -> Config {
+        let seconds = Duration::from_secs;
+        let lease = self.leader_elect.then(|| LeaseConfig {
+            namespace: self.lease_namespace,
+            name: "prism-operator".to_owned(),
+            identity: identity(),
+            duration: seconds(self.lease_duration),
+            renew_deadline: seconds(self.renew_deadline.min(self.lease_duration.saturating_sub(1)).max(1)),
+            retry_period: seconds(self.retry_period.max(1)),
+        });
+        Config {
+            namespace: self.watch_namespace,
+            listen: self.bind_address,
+            lease,
+            concurrency: self.concurrency.max(1),
+            watch_timeout: seconds(self.watch_timeout),
+            stale_after: seconds(self.watch_stale_after),
+            defaults: Defaults { image_registry: self.image_registry, version: self.image_version },
+            ..Config::default()
+        }
+    }
+}
+
+/// The pod's name where there is one, and in any case different for each process.
+fn identity() -> String {
+    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "local".to_owned());
+    let started = k8s_openapi::jiff::Timestamp::now().as_millisecond();
+    format!("{host}-{}-{started}", std::process::id())
+}
+
+fn stop_on_signal(shutdown: CancellationToken) -> Result<(), String> {
+    let mut signals = [SignalKind::terminate(), SignalKind::interrupt()]
+        .into_iter()
+        .map(|kind| signal(kind).map_err(|error| format!("signals cannot be received: {error}")))
+        .collect::<Result<Vec<_>, _>>()?;
+    tokio::spawn(async move {
+        if let [terminate, interrupt] = signals.as_mut_slice() {
+            tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
+        }
+        tracing::info!("Shutting down");
+        shutdown.cancel();
+    });
+    Ok(())
+}

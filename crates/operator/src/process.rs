@@ -1,0 +1,173 @@
+//! The life of an operator process.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use kube::Client;
+use prism_api::names;
+use prism_engine::{
+    Engine,
+    cache::Cache,
+    events::Events,
+    health::Health,
+    lease::Leadership,
+    ledger::Ledger,
+    metrics::Metrics,
+    queue::Queue,
+    server::{self, Exposed},
+    transport,
+    watch::Scope,
+    worker,
+};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, context::Context, kinds, watches};
+
+/// How long looks that have begun may take to end when the process is asked to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why the operator stopped, if it was not asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No client can be made of the kubeconfig.
+    #[error("the kubeconfig cannot be used: {0}")]
+    Client(#[from] kube::Error),
+    /// The address of the endpoints is taken or not allowed.
+    #[error("cannot listen on {address}: {source}; choose another --bind-address")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another process may act from now on, so this one must not.
+    #[error("the lease was lost")]
+    LeaseLost,
+}
+
+/// An operator that has started to listen and to watch.
+pub struct Operator {
+    config: Config,
+    context: Arc<Context>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    leadership: Option<Leadership>,
+    fence: CancellationToken,
+    shutdown: CancellationToken,
+    address: SocketAddr,
+    background: tokio::task::JoinSet<()>,
+}
+
+impl Operator {
+    /// Starts endpoints and watches. Nothing is written before [`Operator::run`].
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be used, or the address is taken.
+    pub async fn start(config: Config, cluster: kube::Config, shutdown: CancellationToken) -> Result<Self, Error> {
+        let metrics = Arc::new(Metrics::new(names::METRICS_PREFIX));
+        let health = Arc::new(Health::new(config.stale_after));
+        let fence = CancellationToken::new();
+        let queue = Arc::new(Queue::default());
+        let client = transport::client(cluster.clone(), health.clone(), metrics.clone(), fence.clone())?;
+        let ledger = Arc::new(Ledger::new(names::FIELD_MANAGER, kinds::OWNERS.to_vec()));
+        let identity = config.lease.as_ref().map_or(names::FIELD_MANAGER, |lease| &lease.identity);
+        let events = Events::new(client.clone(), names::FIELD_MANAGER, identity);
+        let context = Arc::new(Context {
+            engine: Engine::new(client.clone(), ledger.clone(), metrics.clone(), events),
+            queue: queue.clone(),
+            patterns: Cache::default(),
+            backends: Cache::default(),
+            defaults: config.defaults.clone(),
+            resync: config.resync,
+        });
+        let listen = |source| Error::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let scope = Scope { namespace: config.namespace.clone(), timeout: config.watch_timeout };
+        let mut background = watches::start(&client, &scope, &context, &ledger, &health, &shutdown);
+        let exposed = Exposed { health: health.clone(), metrics: metrics.clone(), queue };
+        let serving = server::serve(listener, exposed, shutdown.clone());
+        background.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "Endpoints stopped");
+            }
+        });
+        // The lease has a client of its own: it must not be fenced by its own loss.
+        let leadership = match config.lease.clone() {
+            Some(lease) => Some(Leadership::new(unfenced(cluster)?, lease)),
+            None => None,
+        };
+        Ok(Self { config, context, metrics, health, leadership, fence, shutdown, address, background })
+    }
+
+    /// Where the endpoints are served.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for the caches and the lease, works until the shutdown, and gives the lease back.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`]: the process has to end at once.
+    pub async fn run(mut self) -> Result<(), Error> {
+        tracing::info!(address = %self.address, "Endpoints are served");
+        let ready = async {
+            self.health.synced().await;
+            tracing::info!("Caches are filled");
+            if let Some(leadership) = &self.leadership {
+                leadership.acquire().await;
+                tracing::info!("Lease is held");
+            }
+        };
+        if self.shutdown.run_until_cancelled(ready).await.is_none() {
+            return Ok(());
+        }
+        self.metrics.leads(true);
+        let result = self.work().await;
+        self.metrics.leads(false);
+        self.background.shutdown().await;
+        result
+    }
+
+    async fn work(&self) -> Result<(), Error> {
+        let Self { context, metrics, config, shutdown, .. } = self;
+        let workers =
+            worker::run(context.clone(), context.queue.clone(), metrics.clone(), config.concurrency, shutdown.clone());
+        let Some(leadership) = &self.leadership else {
+            drain(workers, shutdown).await;
+            return Ok(());
+        };
+        // The lease is kept while the last looks end, and given back only then.
+        let drained = CancellationToken::new();
+        let (is_held, ()) = tokio::join!(leadership.keep(drained.clone(), || self.fence.cancel()), async {
+            tokio::select! {
+                () = drain(workers, shutdown) => {}
+                () = self.fence.cancelled() => {}
+            }
+            drained.cancel();
+        });
+        if !is_held {
+            return Err(Error::LeaseLost);
+        }
+        leadership.release().await;
+        Ok(())
+    }
+}
+
+/// Lets the workers run, and after the shutdown for [`GRACE`] longer.
+async fn drain(workers: impl Future<Output = ()>, shutdown: &CancellationToken) {
+    let mut workers = std::pin::pin!(workers);
+    tokio::select! {
+        () = &mut workers => return,
+        () = shutdown.cancelled() => {}
+    }
+    if timeout(GRACE, workers).await.is_err() {
+        tracing::warn!("Looks that had begun were abandoned");
+    }
+}
+
+fn unfenced(mut cluster: kube::Config) -> Result<Client, kube::Error> {
+    cluster.default_retry = false;
+    Client::try_from(cluster)
+}

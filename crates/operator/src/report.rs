@@ -1,0 +1,116 @@
+//! From what became of a plan to what the user is told.
+
+use prism_api::{
+    condition::{self, Condition, event, reason},
+    pattern::PrismPatternStatus,
+};
+use prism_engine::{Class, Error, Reported, Urgency, queue::Lane, worker::Action};
+use prism_plan::{
+    conditions::find,
+    pattern::{Problem, Report, is_progress_only, refused, status},
+};
+use serde_json::Value;
+
+use crate::{apply::Applied, context::Context, gather, pattern::Subject};
+
+/// Writes the status if it differs, tells what is out of the ordinary, and says when to look again.
+pub(crate) async fn pattern(ctx: &Context, subject: &Subject, applied: Applied, lane: Lane) -> Result<Action, Error> {
+    let before = subject.pattern.status.clone().unwrap_or_default();
+    let after = assess(ctx, subject, &applied);
+    let reported = write(ctx, subject, &before, &after, lane).await?;
+    if reported == Reported::Written {
+        warn(ctx, subject, &before.conditions, &after.conditions).await;
+    }
+    tell(ctx, subject, &applied).await;
+    if let Reported::Later(wait) = reported {
+        ctx.queue.add_after(subject.owner.key.clone(), Lane::Report, wait);
+    }
+    match applied.into_failure() {
+        Some(error) if error.class() == Class::Wait => Ok(ctx.rest()),
+        Some(error) if error.class() == Class::Stalled => Ok(Action::Stalled),
+        Some(error) => Err(error),
+        None => Ok(ctx.rest()),
+    }
+}
+
+fn assess(ctx: &Context, subject: &Subject, applied: &Applied) -> PrismPatternStatus {
+    let facts = gather::pattern(&subject.pattern, &subject.owner, ctx);
+    match &applied.plan {
+        Ok(plan) => {
+            let report = Report {
+                problems: applied.outcome.failed.iter().map(problem).collect(),
+                inventory: applied.inventory.clone(),
+                is_paused: subject.is_paused(),
+                handled_request: subject.open_request().filter(|_| !subject.is_paused()).map(str::to_owned),
+            };
+            status(&subject.pattern, plan, &facts, report, ctx.now())
+        }
+        Err(invalid) => refused(&subject.pattern, invalid, &facts, ctx.now()),
+    }
+}
+
+fn problem(error: &Error) -> Problem {
+    match error {
+        Error::NameTaken { key, holder } => Problem::Stalled {
+            reason: reason::NAME_CONFLICT,
+            message: format!("{} {} {holder}: delete or rename it, or rename this object", key.kind, key.name),
+        },
+        Error::Rejected { key, message } => Problem::Stalled {
+            reason: reason::APPLY_REJECTED,
+            message: format!("the API server refused {} {}: {message}", key.kind, key.name),
+        },
+        Error::Terminating { .. } => Problem::Waiting(error.to_string()),
+        Error::Unavailable(_) | Error::Fenced => Problem::Retrying(error.to_string()),
+    }
+}
+
+async fn write(
+    ctx: &Context,
+    subject: &Subject,
+    before: &PrismPatternStatus,
+    after: &PrismPatternStatus,
+    lane: Lane,
+) -> Result<Reported, Error> {
+    let json = |status: &PrismPatternStatus| {
+        serde_json::to_value(status).map_err(|error| Error::Unavailable(format!("status: {error}")))
+    };
+    let version = subject.pattern.metadata.resource_version.as_deref();
+    let version = version.and_then(|version| version.parse().ok()).unwrap_or_default();
+    let cached: Value = json(before)?;
+    let urgency = if is_progress_only(before, after) {
+        Urgency::Progress
+    } else if lane != Lane::Report && ctx.queue.is_busy() {
+        Urgency::Busy
+    } else {
+        Urgency::Now
+    };
+    ctx.engine.report(&subject.owner, (version, &cached), &json(after)?, urgency).await
+}
+
+/// A warning for each condition that has turned bad, or is bad for another reason than before.
+async fn warn(ctx: &Context, subject: &Subject, before: &[Condition], after: &[Condition]) {
+    let is_bad = |condition: &&Condition| match condition.type_.as_str() {
+        condition::STALLED => condition.status == "True",
+        condition::BACKEND_RESOLVED | condition::SCALING_ACTIVE => condition.status == "False",
+        _ => false,
+    };
+    for condition in after.iter().filter(is_bad) {
+        let was = find(before, &condition.type_);
+        let is_news = was.is_none_or(|was| was.status != condition.status || was.reason != condition.reason);
+        if is_news {
+            ctx.engine.events.warn(&subject.owner, &condition.reason, &condition.message).await;
+        }
+    }
+}
+
+/// What went well and is still out of the ordinary.
+async fn tell(ctx: &Context, subject: &Subject, applied: &Applied) {
+    for (kind, key) in applied.repaired() {
+        let note = format!("{kind} {} had been changed by somebody else and is as it should be again", key.name);
+        ctx.engine.events.tell(&subject.owner, event::DRIFT_REPAIRED, &note).await;
+    }
+    for key in &applied.pruned {
+        let note = format!("{} {} is no longer wanted and was deleted", key.kind, key.name);
+        ctx.engine.events.tell(&subject.owner, event::PRUNED, &note).await;
+    }
+}
