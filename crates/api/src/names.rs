@@ -6,6 +6,9 @@ pub const GROUP: &str = "prism.io";
 /// Field manager under which the operator applies everything it owns.
 pub const FIELD_MANAGER: &str = "prism-operator";
 
+/// What the names of the operator's metrics begin with.
+pub const METRICS_PREFIX: &str = "prism_operator";
+
 /// Field manager that holds `spec.replicas` while one scaler hands over to another.
 pub const REPLICAS_FIELD_MANAGER: &str = "prism-operator-replicas";
 

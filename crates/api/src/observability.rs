@@ -40,7 +40,7 @@ impl Observability {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tracing {
-    /// URL that traces are sent to: OTLP, such as <http://collector:4317>. Passed on as written.
+    /// URL that traces are sent to: OTLP, such as `http://collector:4317`. Passed on as written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub endpoint: Option<String>,
