@@ -70,7 +70,7 @@ impl Engine {
                 claim(owner, &child.key, &seen)?;
                 match self.difference(child, wanted, &seen) {
                     Change::Unchanged => Ok(Change::Unchanged),
-                    change => self.update(child, wanted, &seen).await.map(|()| change),
+                    change => self.update(child, wanted, &seen, change).await,
                 }
             }
         }
@@ -94,6 +94,7 @@ impl Engine {
             Ok(live) => {
                 self.settle(child, wanted, &live);
                 self.metrics.created(child.key.kind);
+                tracing::info!(kind = child.key.kind.name, object = &*child.key.name, "Created {}", child.key.kind);
                 Ok(Change::Created)
             }
             Err(error) if has_code(&error, 409) => self.meet(owner, child, wanted).await,
@@ -110,18 +111,22 @@ impl Engine {
         };
         let seen = self.ledger.record(&child.key, &live);
         claim(owner, &child.key, &seen)?;
-        self.update(child, wanted, &seen).await.map(|()| Change::Updated)
+        self.update(child, wanted, &seen, Change::Updated).await
     }
 
-    async fn update(&self, child: &Child, wanted: Digest, seen: &Observed) -> Result<(), Error> {
+    async fn update(&self, child: &Child, wanted: Digest, seen: &Observed, change: Change) -> Result<Change, Error> {
         if matches!(child.replicas, Replicas::Seeded(_)) && seen.ownership.replicas {
             self.release_replicas(&child.key).await?;
         }
         let live = self.send(&child.key, &child.updating_body(&seen.uid)).await;
-        let live = live.map_err(|error| Error::of_write(&child.key, error))?;
+        let live = match live.map_err(|error| Error::of_write(&child.key, error)) {
+            Err(Error::Rejected { .. }) if change == Change::Repaired => self.overwrite(child, &seen.uid).await?,
+            live => live?,
+        };
         self.settle(child, wanted, &live);
         self.metrics.updated(child.key.kind);
-        Ok(())
+        tracing::info!(kind = child.key.kind.name, object = &*child.key.name, "{change:?} {}", child.key.kind);
+        Ok(change)
     }
 
     fn settle(&self, child: &Child, wanted: Digest, live: &Live) {
@@ -129,7 +134,7 @@ impl Engine {
         self.ledger.mark_applied(&child.key, wanted, &answer);
     }
 
-    async fn send(&self, key: &ObjectKey, body: &Value) -> Result<Live, kube::Error> {
+    pub(crate) async fn send(&self, key: &ObjectKey, body: &Value) -> Result<Live, kube::Error> {
         let params = PatchParams::apply(self.ledger.manager()).force();
         self.api(key).patch(&key.name, &params, &Patch::Apply(body)).await
     }

@@ -17,6 +17,7 @@ pub mod live;
 pub mod logging;
 pub mod metrics;
 pub mod object;
+mod overwrite;
 mod prune;
 pub mod queue;
 mod release;

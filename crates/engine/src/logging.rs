@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -12,7 +13,7 @@ use tracing_subscriber::{
     EnvFilter, Layer,
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
     layer::{Context, SubscriberExt},
-    registry::LookupSpan,
+    registry::{LookupSpan, Scope},
     util::SubscriberInitExt,
 };
 
@@ -30,8 +31,9 @@ pub fn init(level: &str) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Fields of a span, kept as JSON values.
-struct Fields(Map<String, Value>);
+/// Fields in the order in which they were recorded.
+#[derive(Clone, Default)]
+struct Fields(Vec<(String, Value)>);
 
 /// Keeps the fields of each span for the lines written inside it.
 struct SpanFields;
@@ -42,9 +44,9 @@ where
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut fields = Map::new();
-        attributes.record(&mut Collect(&mut fields));
-        span.extensions_mut().insert(Fields(fields));
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        span.extensions_mut().insert(fields);
     }
 }
 
@@ -57,47 +59,54 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut line = Map::new();
-        line.insert("level".to_owned(), event.metadata().level().as_str().to_lowercase().into());
-        line.insert("ts".to_owned(), format!("{:.3}", k8s_openapi::jiff::Timestamp::now()).into());
-        line.insert("logger".to_owned(), event.metadata().target().into());
-        for span in context.event_scope().into_iter().flat_map(tracing_subscriber::registry::Scope::from_root) {
+        let mut line = Fields::default();
+        line.put("level", event.metadata().level().as_str().to_lowercase());
+        line.put("ts", format!("{:.3}", Timestamp::now()));
+        event.record(&mut line);
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
             if let Some(Fields(fields)) = span.extensions().get::<Fields>() {
-                line.extend(fields.clone());
+                line.0.extend(fields.iter().cloned());
             }
         }
-        event.record(&mut Collect(&mut line));
-        writeln!(writer, "{}", Value::Object(line))
+        line.put("logger", event.metadata().target());
+        writeln!(writer, "{line}")
     }
 }
 
-/// Writes fields into a JSON object; the message becomes `msg`.
-struct Collect<'a>(&'a mut Map<String, Value>);
-
-impl Collect<'_> {
-    fn put(&mut self, field: &Field, value: Value) {
-        let name = if field.name() == "message" { "msg" } else { field.name() };
-        self.0.insert(name.to_owned(), value);
+impl Fields {
+    fn put(&mut self, name: &str, value: impl Into<Value>) {
+        let name = if name == "message" { "msg" } else { name };
+        self.0.push((name.to_owned(), value.into()));
     }
 }
 
-impl Visit for Collect<'_> {
+impl fmt::Display for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "{" } else { "," };
+            write!(f, "{separator}{}:{value}", Value::from(name.as_str()))?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}").into());
+        self.put(field.name(), format!("{value:?}"));
     }
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
+        self.put(field.name(), value);
     }
 }

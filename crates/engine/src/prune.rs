@@ -71,6 +71,7 @@ impl Engine {
                     None => self.ledger.gone(key),
                 }
                 self.metrics.deleted(key.kind);
+                tracing::info!(kind = key.kind.name, object = &*key.name, "Deleted {}", key.kind);
                 Ok(())
             }
             Err(error) if has_code(&error, 404) || has_code(&error, 409) => Ok(()),

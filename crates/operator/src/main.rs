@@ -72,7 +72,6 @@ async fn main() -> ExitCode {
     match run(*arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error, "Operator stopped");
             eprintln!("prism-operator: {error}");
             ExitCode::FAILURE
         }
