@@ -52,7 +52,7 @@ impl Pki {
             )?;
         }
         self.write("serving", &self.serving()?)?;
-        let front_proxy = self.issue_from("front-proxy-ca", client_params("front-proxy-client", &[])?)?;
+        let front_proxy = self.issue_from("front-proxy-ca", &client_params("front-proxy-client", &[])?)?;
         self.write("front-proxy-client", &front_proxy)?;
 
         let key = new_key("service accounts")?;
@@ -73,7 +73,7 @@ impl Pki {
 
     /// An identity that the API server knows as `user`, member of `groups`.
     pub(crate) fn client(&self, user: &str, groups: &[&str]) -> Result<Identity> {
-        self.issue_from("ca", client_params(user, groups)?)
+        self.issue_from("ca", &client_params(user, groups)?)
     }
 
     fn serving(&self) -> Result<Identity> {
@@ -90,10 +90,10 @@ impl Pki {
             .extend([IpAddr::V4(Ipv4Addr::LOCALHOST), API_SERVICE].map(SanType::IpAddress));
         params.distinguished_name = common_name("kube-apiserver");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue_from("ca", params)
+        self.issue_from("ca", &params)
     }
 
-    fn issue_from(&self, authority: &'static str, params: CertificateParams) -> Result<Identity> {
+    fn issue_from(&self, authority: &'static str, params: &CertificateParams) -> Result<Identity> {
         let path = self.path(&format!("{authority}.key"));
         let authority_key = fs::read_to_string(&path).map_err(io("read", path))?;
         let authority_key = KeyPair::from_pem(&authority_key).map_err(certificate(authority))?;

@@ -1,7 +1,8 @@
 //! A cluster in a folder: everything about it is found there, from any process.
 
+use std::fmt::Write;
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +15,9 @@ use crate::certs::Pki;
 use crate::component::{Component, log_of};
 use crate::error::{Error, Result, io};
 use crate::flags::audit_log;
+use crate::folder::{Lock, clear};
 use crate::kubeconfig;
-use crate::process::{self, kill_all, recorded, register};
+use crate::process::{kill_all, recorded, register};
 use crate::programs::Programs;
 use crate::progress::Progress;
 use crate::start::{Starter, answers};
@@ -302,71 +304,16 @@ impl Cluster {
     }
 }
 
-/// Makes sure that `folder` holds nothing but the lock, ending what still runs from it. Returns
-/// whether there was anything.
-fn clear(folder: &Path) -> Result<bool> {
-    let entries: Vec<_> = fs::read_dir(folder)
-        .map_err(io("list", folder))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| !path.ends_with(Lock::FILE))
-        .collect();
-    if entries.is_empty() {
-        return Ok(false);
-    }
-    if !process::register(folder).exists() {
-        return Err(Error::ForeignFolder(folder.to_owned()));
-    }
-    kill_all(folder)?;
-    // The register goes last: as long as it is there, the folder is known to be ours.
-    let (register, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.ends_with("pids"));
-    for path in others.into_iter().chain(register) {
-        if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        }
-        .map_err(io("remove", &path))?;
-    }
-    Ok(true)
-}
-
-/// One process at a time starts or ends the cluster of a folder; the system lets go of the lock when
-/// its holder dies.
-pub(crate) struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    const FILE: &str = "lock";
-
-    pub(crate) fn take(folder: &Path) -> Result<Self> {
-        let path = folder.join(Self::FILE);
-        loop {
-            let file = File::create(&path).map_err(io("create", &path))?;
-            file.lock().map_err(io("lock", &path))?;
-            // Somebody may have removed the folder while we waited, and another may have made it anew.
-            if fs::metadata(&path).ok().map(|now| now.ino()) == file.metadata().ok().map(|ours| ours.ino()) {
-                return Ok(Self { _file: file });
-            }
-            fs::create_dir_all(folder).map_err(io("create", folder))?;
-        }
-    }
-
-    /// The lock, unless somebody holds it.
-    pub(crate) fn try_take(folder: &Path) -> Option<Self> {
-        let file = File::options().write(true).open(folder.join(Self::FILE)).ok()?;
-        file.try_lock().ok()?;
-        Some(Self { _file: file })
-    }
-}
-
 /// A user's name without what file names do not hold; different users stay different.
 fn file_name_of(user: &str) -> String {
     let mut name = String::new();
     for byte in user.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => name.push(char::from(byte)),
-            other => name.push_str(&format!("_{other:02x}")),
+            other => {
+                // Writing to a string cannot fail.
+                let _ = write!(name, "_{other:02x}");
+            }
         }
     }
     name
@@ -375,15 +322,6 @@ fn file_name_of(user: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_folder_with_other_things_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
-        let error = Cluster::down(folder.path()).unwrap_err();
-        assert!(matches!(error, Error::ForeignFolder(_)), "{error}");
-        assert!(folder.path().join("thesis.txt").exists());
-    }
 
     #[test]
     fn names_of_users_become_names_of_files() {

@@ -87,7 +87,7 @@ pub(crate) fn volumes(kubeconfig: &Path) -> Result<ExitCode> {
     runtime()?.block_on(async {
         let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        prism_testbed::volumes::serve(Client::try_from(config)?).await;
+        Box::pin(prism_testbed::volumes::serve(Client::try_from(config)?)).await;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -110,7 +110,7 @@ pub(crate) fn run(command: &[String], options: &Options) -> Result<ExitCode> {
 /// Runs the command to its end, or to ours: a signal to us is passed on to it.
 async fn supervise(
     command: &[String],
-    cluster: &Cluster,
+    cluster: &ScopedCluster,
     options: &Options,
     stop: &mut Stop,
 ) -> Result<ExitStatus> {
@@ -131,6 +131,9 @@ async fn supervise(
         .kill_on_drop(true)
         .spawn()
         .map_err(failed)?;
+    if let Some(pid) = child.id() {
+        cluster.adopt("command", pid)?;
+    }
     loop {
         tokio::select! {
             status = child.wait() => return status.map_err(failed),

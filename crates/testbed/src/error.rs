@@ -1,13 +1,14 @@
 //! What can go wrong with a cluster of our own, and what to do about it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Every way in which the testbed fails.
-#[derive(Debug, thiserror::Error)]
+/// Every way in which the testbed fails. Shown as a sentence, also by `unwrap`.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// `go` is not on the PATH.
@@ -112,6 +113,12 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl From<kube::Error> for Error {

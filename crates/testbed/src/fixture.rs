@@ -221,13 +221,15 @@ pub async fn eventually<T>(
         match tokio::time::timeout(left, look()).await {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(reason)) => last = reason,
-            Err(_) => {
-                return Err(TimedOut {
-                    description: description.to_owned(),
-                    timeout,
-                    last,
-                });
-            }
+            // Cut short: what was the matter at the look before still is.
+            Err(_) => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(TimedOut {
+                description: description.to_owned(),
+                timeout,
+                last,
+            });
         }
         tokio::time::sleep(pause.min(left)).await;
         pause = (pause * 3 / 2).min(PAUSES[1]);

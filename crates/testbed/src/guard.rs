@@ -11,10 +11,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::cluster::{Cluster, Lock, Options};
+use crate::cluster::{Cluster, Options};
 use crate::component::Component;
 use crate::error::{Error, Result, io};
-use crate::process::{MARK, kill_all, register};
+use crate::folder::Lock;
+use crate::process::{MARK, Process, kill_all, record, register};
 use crate::programs::Programs;
 use crate::progress::Progress;
 
@@ -49,6 +50,14 @@ impl ScopedCluster {
             components,
             guard,
         })
+    }
+
+    /// Lets another process, too, end with the cluster at the latest; `name` is shown in errors.
+    pub fn adopt(&self, name: &str, pid: u32) -> Result<()> {
+        match Process::running(name, pid) {
+            Some(process) => record(self.folder(), &process),
+            None => Ok(()),
+        }
     }
 
     /// Ends the cluster and removes its folder. Dropping does the same.

@@ -20,7 +20,6 @@ pub(crate) fn write(path: &Path, server: &str, pki: &Pki, user: &str, identity: 
 }
 
 /// Writes a kubeconfig without credentials for a plain HTTP endpoint.
-#[allow(dead_code)]
 pub(crate) fn write_plain(path: &Path, server: &str) -> Result<()> {
     write_entries(path, &json!({ "server": server }), "proxy", &json!({}))
 }

@@ -22,7 +22,7 @@ use crate::{kubeconfig, nodes, volumes};
 /// How often a component that lost its port to somebody else gets another.
 const PORT_ATTEMPTS: usize = 5;
 /// Nodes and the default service account are there within this time after the API server.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+const SETTLE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Everything a component can be started with.
 pub(crate) struct Starter<'a> {
