@@ -1,0 +1,169 @@
+# The one front door: `make` lists what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The cluster that run, install, demo and local-* act on: the one of KUBECONFIG, from the command line
+# or the environment, else a control plane on loopback that lives in .cluster.
+KUBECONFIG ?=
+IS_LOCAL := $(if $(strip $(KUBECONFIG)),,yes)
+CLUSTER := $(if $(IS_LOCAL),$(CURDIR)/.cluster/kubeconfig,$(KUBECONFIG))
+
+# Where cargo builds, and how: release where there is a release build already. PROFILE=dev|release
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PROFILE ?= $(if $(wildcard $(TARGET)/release/prism-operator),release,dev)
+BIN := $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+TESTBED := $(BIN)/testbed
+
+# Programs that only the checks need, built once for each machine.
+TOOLS := $(or $(PRISM_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/prism-operator)/tools
+CARGO_DENY_VERSION := 0.20.2
+TYPOS_VERSION := 1.52.0
+export PATH := $(PATH):$(TOOLS)/bin
+
+# The kubectl of the machine where there is one, else the one inside the local control plane.
+KUBECTL := $(if $(IS_LOCAL),$(TESTBED) kubectl --,$(or $(shell command -v kubectl),$(TESTBED) kubectl --) --kubeconfig '$(CLUSTER)')
+CRDS := config/crd/bases
+# Kinds of the objects that the operator makes, and what selects them.
+CHILDREN := deployments,statefulsets,services,horizontalpodautoscalers,poddisruptionbudgets,configmaps,serviceaccounts
+MANAGED := app.kubernetes.io/managed-by=prism-operator
+
+# More arguments for test, run, demo and bench: make bench ARGS='--patterns 50 --rounds 1'
+ARGS ?=
+
+##@ Start here
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\n%s\n' 'KUBECONFIG=FILE chooses your own cluster, ARGS=... adds arguments, PROFILE=dev|release the build.'
+
+.PHONY: demo
+demo: programs ## See a pattern come to life, with an autoscaler; starts a local cluster if there is none
+	@cargo build --profile $(PROFILE) -p prism-demo
+	@$(if $(IS_LOCAL),env -u KUBECONFIG,KUBECONFIG='$(CLUSTER)') $(BIN)/demo $(ARGS)
+
+##@ Build and check
+
+.PHONY: build
+build: ## Build everything, optimised
+	cargo build --release --workspace
+
+.PHONY: test
+test: ## Run all tests on a control plane of their own
+	cargo run -p prism-testbed -- run -- cargo test --workspace --no-fail-fast $(ARGS)
+
+.PHONY: bench
+bench: ## Measure the operator against bare server-side apply (release build, a cluster of its own)
+	cargo build --release -p prism-testbed -p prism-operator -p prism-bench
+	$(TARGET)/release/testbed run -- $(TARGET)/release/bench $(ARGS)
+
+.PHONY: fmt
+fmt: ## Format the sources
+	cargo fmt --all
+	gofmt -w cluster
+
+.PHONY: lint
+lint: tools check-manifests ## Run every check that is no test
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo deny --workspace check $(DENY_CHECKS)
+	typos
+	@unformatted=$$(gofmt -l cluster); if [ -n "$$unformatted" ]; then echo "run make fmt: $$unformatted" >&2; exit 1; fi
+	cd cluster/controlplane && GOWORK=off GOFLAGS=-trimpath go vet ./...
+
+.PHONY: tools
+tools: ## Install what lint needs and is not there: cargo-deny, typos
+	@command -v cargo-deny >/dev/null || cargo install --locked --root '$(TOOLS)' cargo-deny@$(CARGO_DENY_VERSION)
+	@command -v typos >/dev/null || cargo install --locked --root '$(TOOLS)' typos-cli@$(TYPOS_VERSION)
+
+.PHONY: manifests
+manifests: ## Generate the custom resource definitions from the types
+	cargo run -p prism-api --bin crdgen -- $(CRDS)
+
+.PHONY: check-manifests
+check-manifests: ## Fail if the custom resource definitions are not what the types say
+	cargo run -p prism-api --bin crdgen -- --check $(CRDS)
+
+##@ Use a cluster
+
+.PHONY: cluster-up
+cluster-up: programs ## Start the local cluster, or do nothing if it runs
+	@$(TESTBED) up
+
+.PHONY: cluster-down
+cluster-down: programs ## End the local cluster and forget what was in it
+	@$(TESTBED) down
+
+.PHONY: install
+install: programs ## Install the custom resource definitions
+	$(KUBECTL) apply --server-side --force-conflicts -f $(CRDS)
+	$(KUBECTL) wait --for=condition=Established --timeout=30s -f $(CRDS)
+
+.PHONY: uninstall
+uninstall: programs ## Remove the custom resource definitions, and with them all of Prism's objects
+	$(KUBECTL) delete --ignore-not-found -f $(CRDS)
+
+.PHONY: run
+run: ## Run the operator here, against the cluster; ready when :8080/readyz answers
+	cargo build --profile $(PROFILE) -p prism-operator
+	@KUBECONFIG='$(CLUSTER)' exec $(BIN)/prism-operator run $(ARGS)
+
+.PHONY: local-run
+local-run: cluster install run ## Start the local cluster if need be, install, and run the operator
+
+.PHONY: local-test-hpa
+local-test-hpa: cluster install ## Apply a pattern with an autoscaler and wait until it is Ready; needs local-run
+	$(KUBECTL) apply --server-side --force-conflicts -f config/samples/prismpattern_hpa_example.yaml
+	@$(KUBECTL) wait --for=condition=Ready --timeout=60s -f config/samples/prismpattern_hpa_example.yaml \
+	  || { echo 'It is not Ready: does the operator run? `make local-run`, in another terminal.' >&2; exit 1; }
+	$(KUBECTL) get -f config/samples/prismpattern_hpa_example.yaml
+	$(KUBECTL) get deployments,horizontalpodautoscalers,pods -l prism.io/pattern-instance=shop-events
+
+.PHONY: local-status
+local-status: programs ## Show all of Prism's objects and what the operator made for them
+	@$(KUBECTL) get prism --all-namespaces
+	@$(KUBECTL) get $(CHILDREN) --all-namespaces -l $(MANAGED)
+
+.PHONY: local-clean
+local-clean: programs ## Remove all of Prism's objects and definitions, and end the local cluster
+	@if [ -e '$(CLUSTER)' ]; then \
+	  $(KUBECTL) delete namespace prism-demo --ignore-not-found && \
+	  $(KUBECTL) delete --ignore-not-found -f $(CRDS); fi
+	@$(if $(IS_LOCAL),$(TESTBED) down,:)
+
+##@ Not in this version
+
+deploy: ## Run the operator inside of a cluster
+undeploy: ## Remove it from there
+docker-build: ## Build a container image
+local-test-keda: ## Try a pattern that KEDA scales
+local-test-multi: ## Try a pattern with several triggers
+kind-create: ## Start a cluster in containers
+kind-delete: ## End it
+
+.PHONY: deploy undeploy docker-build local-test-keda local-test-multi kind-create kind-delete
+deploy: instead = `make install run` runs it on this machine against any cluster
+undeploy: instead = `make uninstall` removes what `make install` has installed
+docker-build: instead = `make build` leaves the operator in target/release/prism-operator
+local-test-keda: instead = `make local-test-hpa` shows a pattern that a HorizontalPodAutoscaler scales
+local-test-multi: instead = `make local-test-hpa` shows a pattern that a HorizontalPodAutoscaler scales
+kind-create: instead = `make cluster-up` starts a control plane without containers
+kind-delete: instead = `make cluster-down` ends the cluster of `make cluster-up`
+deploy undeploy docker-build local-test-keda local-test-multi kind-create kind-delete:
+	@echo 'make $@ is for a later version; until then, $(instead).' >&2; exit 1
+
+# What other targets start from.
+
+.PHONY: programs
+programs:
+	@cargo build --profile $(PROFILE) -p prism-operator -p prism-testbed
+
+# The local cluster where no other is asked for.
+.PHONY: cluster
+cluster: programs
+	@$(if $(IS_LOCAL),$(TESTBED) up,:)
