@@ -1,0 +1,182 @@
+//! The operator dies at any moment, and the next one ends where it would have ended.
+
+use std::{
+    collections::BTreeMap,
+    process::Stdio,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{ConfigMap, Service, ServiceAccount},
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{ResourceExt, api::ListParams};
+use prism_testbed::fault::{After, FaultProxy};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use crate::support::{Story, groups};
+
+/// The operator as its users run it: a process, behind a proxy that counts its writes.
+struct Process {
+    child: Arc<Mutex<Option<u32>>>,
+    handle: Child,
+}
+
+impl Process {
+    fn start(story: &Story, proxy: &FaultProxy) -> Self {
+        let handle = Command::new(env!("CARGO_BIN_EXE_prism-operator"))
+            .args(["run", "--bind-address", "127.0.0.1:0", "--leader-elect", "false", "--watch-namespace", story.namespace.name()])
+            .env("KUBECONFIG", proxy.kubeconfig())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self { child: Arc::new(Mutex::new(handle.id())), handle }
+    }
+
+    /// Waits until the process has been killed, or the pattern is settled without that.
+    async fn killed_or_settled(&mut self, story: &Story) -> bool {
+        tokio::select! {
+            status = self.handle.wait() => { status.unwrap(); true }
+            _ = story.ready("web") => false,
+        }
+    }
+}
+
+fn kill(pid: u32) {
+    // From the thread of the proxy, before the answer leaves it: no later than the write itself.
+    let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
+/// Children without what differs between two runs, by kind and name.
+async fn children(story: &Story) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    let params = ListParams::default().labels("prism.io/pattern-instance=web");
+    macro_rules! list {
+        ($($kind:ty),*) => {$(
+            for object in story.api::<$kind>().list(&params).await.unwrap() {
+                let body = json!(object);
+                let spec = match body.get("spec") {
+                    Some(spec) => without_addresses(spec.clone()),
+                    None => body.get("data").cloned().unwrap_or_default(),
+                };
+                all.insert(format!("{} {}", stringify!($kind), object.name_any()), json!({"labels": object.labels(), "spec": spec}));
+            }
+        )*};
+    }
+    list!(ServiceAccount, ConfigMap, Deployment, StatefulSet, Service, PodDisruptionBudget, HorizontalPodAutoscaler);
+    all
+}
+
+fn without_addresses(mut spec: Value) -> Value {
+    for field in ["clusterIP", "clusterIPs"] {
+        if spec[field] != "None" && spec[field] != json!(["None"]) {
+            spec.as_object_mut().map(|spec| spec.remove(field));
+        }
+    }
+    spec
+}
+
+/// Applies `specs` one after the other, with a kill after the `nth` write of the last one.
+/// Returns the end state, and whether there were that many writes.
+async fn run(name: &str, specs: &[Value], nth: u64) -> (BTreeMap<String, Value>, bool) {
+    let story = Story::prepare(name).await;
+    let proxy = FaultProxy::for_user(story.bed.cluster(), &story.user, &groups()).await.unwrap();
+    let (last, earlier) = specs.split_last().unwrap();
+    let mut process = Process::start(&story, &proxy);
+    for spec in earlier {
+        story.apply("web", spec.clone()).await;
+        story.ready("web").await;
+    }
+    let base = proxy.write_count();
+    let (victim, fatal) = (process.child.clone(), Arc::new(AtomicU64::new(base + nth)));
+    proxy.after(move |seen, _| {
+        if seen.write.is_some_and(|write| write >= fatal.load(Ordering::SeqCst))
+            && let Some(pid) = victim.lock().unwrap().take()
+        {
+            kill(pid);
+            return After::Drop;
+        }
+        After::Pass
+    });
+    story.apply("web", last.clone()).await;
+    let was_killed = process.killed_or_settled(&story).await;
+    if was_killed {
+        process = Process::start(&story, &proxy);
+    }
+    story.ready("web").await;
+    // A look after readiness may still prune; the end state is reached when nothing is written any more.
+    settle(&proxy).await;
+    let state = children(&story).await;
+    process.handle.kill().await.unwrap();
+    (state, was_killed)
+}
+
+/// Waits until the proxy has seen no write for longer than any report is held back.
+async fn settle(proxy: &FaultProxy) {
+    loop {
+        let before = proxy.write_count();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        if proxy.write_count() == before {
+            return;
+        }
+    }
+}
+
+async fn survives(name: &str, specs: Vec<Value>) {
+    let (expected, _) = run(name, &specs, u64::MAX / 2).await;
+    assert!(expected.len() >= 5, "the undisturbed run makes its children: {:?}", expected.keys());
+    let mut kills = 0;
+    for first in (1..).step_by(4) {
+        let runs = (first..first + 4).map(|nth| {
+            let specs = &specs;
+            async move { (nth, run(name, specs, nth).await) }
+        });
+        let mut is_over = false;
+        for (nth, (state, was_killed)) in futures::future::join_all(runs).await {
+            assert_eq!(state, expected, "killed after write {nth}");
+            kills += u64::from(was_killed);
+            is_over |= !was_killed;
+        }
+        if is_over {
+            break;
+        }
+    }
+    assert!(kills >= 5, "killed {kills} times");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_after_any_write_of_a_creation_changes_nothing() {
+    let spec = json!({
+        "pattern": "consumer", "backend": "memstore", "config": {"batch": 1},
+        "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
+    });
+    survives("crash-create", vec![spec]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_after_any_write_of_a_change_of_kind_changes_nothing() {
+    let before = json!({
+        "pattern": "consumer", "kind": "Deployment", "backend": "memstore", "config": {"batch": 1},
+        "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
+    });
+    let after = json!({"pattern": "consumer", "kind": "StatefulSet", "backend": "memstore", "replicas": 3, "storage": {"size": "1Gi"}});
+    survives("crash-kind", vec![before, after]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_after_any_write_of_growing_volumes_changes_nothing() {
+    let spec = |size: &str| json!({
+        "pattern": "mailbox", "backend": "memstore", "config": {"batch": 1}, "storage": {"size": size},
+        "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
+    });
+    survives("crash-grow", vec![spec("1Gi"), spec("2Gi")]).await;
+}
