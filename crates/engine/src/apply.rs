@@ -109,7 +109,8 @@ impl Engine {
         let Some(live) = found else {
             return Err(Error::Unavailable(format!("{} came and went", child.key)));
         };
-        let seen = self.ledger.record(&child.key, &live);
+        // Not recorded: the deletion of an object that is not ours would never reach the ledger.
+        let seen = self.ledger.read(child.key.kind, &live);
         claim(owner, &child.key, &seen)?;
         self.update(child, wanted, &seen, Change::Updated).await
     }

@@ -189,7 +189,9 @@ impl Ledger {
         self.len() == 0
     }
 
-    fn read(&self, kind: Kind, live: &Live) -> Observed {
+    /// What `live` means to this ledger.
+    #[must_use]
+    pub fn read(&self, kind: Kind, live: &Live) -> Observed {
         let namespace = live.metadata.namespace.as_deref().unwrap_or_default();
         let references = live.metadata.owner_references.as_deref().unwrap_or_default();
         let controller = references.iter().find(|reference| reference.controller == Some(true));

@@ -10,7 +10,10 @@ use kube::{
 use prism_api::{PrismPattern, condition};
 use prism_operator::Config;
 use prism_plan::conditions::is_true;
-use prism_testbed::{Testbed, eventually};
+use prism_testbed::{
+    Testbed, eventually,
+    nodes::{self, FakeNode},
+};
 use tokio::process::Command;
 
 use crate::support::{Running, conditions, groups, install_crds, is_current, quick, repository};
@@ -54,6 +57,9 @@ async fn every_sample_is_accepted_and_every_pattern_among_them_becomes_ready() {
         let cluster = bed.cluster().config_for("operator-of-samples", &groups()).await.unwrap();
         operators.push(Running::start(Config { namespace: Some(name.to_owned()), ..quick() }, cluster).await);
     }
+    // One of the samples asks for a node of its own for each of its five pods.
+    let nodes = (0..5).map(|n| FakeNode::new(format!("data-{n}"), "zone-a").label("workload", "data-intensive"));
+    nodes::add(&bed.client(), &nodes.collect::<Vec<_>>()).await.unwrap();
     let files = files();
     assert!(files.len() >= 6, "{files:?}");
     for file in &files {
