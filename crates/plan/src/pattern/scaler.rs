@@ -5,7 +5,8 @@ use k8s_openapi::api::autoscaling::v2::{
     HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget, ResourceMetricSource,
 };
 use prism_api::{
-    autoscaling::{Autoscaling, Metric, MetricType},
+    autoscaling::Autoscaling,
+    metric::{Metric, MetricType},
     pattern::ActiveScaler,
 };
 
