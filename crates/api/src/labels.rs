@@ -4,8 +4,6 @@
 pub const APP_NAME: &str = "app.kubernetes.io/name";
 /// `app.kubernetes.io/instance`: the custom resource the object belongs to.
 pub const APP_INSTANCE: &str = "app.kubernetes.io/instance";
-/// `app.kubernetes.io/version`: tag of the image, where it is a valid label value.
-pub const APP_VERSION: &str = "app.kubernetes.io/version";
 /// `app.kubernetes.io/component`: the same word as [`COMPONENT`].
 pub const APP_COMPONENT: &str = "app.kubernetes.io/component";
 /// `app.kubernetes.io/part-of`: the stack, or `prism` for a pattern of its own.
@@ -29,13 +27,9 @@ pub const WORKLOAD_KIND: &str = "prism.io/workload-kind";
 
 /// On a namespace: backends of this type live here, and patterns may come to them.
 pub const BACKEND_TYPE: &str = "prism.io/backend-type";
-/// On a namespace: the name of the backend that lives here.
-pub const BACKEND_NAME: &str = "prism.io/backend-name";
 
 /// Plain twin of the recommended labels, for short selectors: `app=prism`.
 pub const PLAIN_APP: &str = "app";
-/// Plain `component`, such as `prism-proxy`.
-pub const PLAIN_COMPONENT: &str = "component";
 /// Plain `pattern`: the pattern type.
 pub const PLAIN_PATTERN: &str = "pattern";
 /// Plain `backend`.
@@ -47,15 +41,10 @@ pub const PLAIN_STACK: &str = "stack";
 
 /// On a Service of a backend: the address patterns connect to.
 pub const CONNECTION_STRING: &str = "prism.io/connection-string";
-/// On a backend's namespace: the namespaces that may use it, separated by commas. Left out, the
-/// label [`BACKEND_TYPE`] alone lets all of them in.
-pub const ALLOWED_NAMESPACES: &str = "prism.io/allowed-namespaces";
 /// On a custom resource: a new value asks for a reconciliation now, and comes back in
 /// `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "prism.io/reconcile-requested-at";
 /// On a custom resource: `"true"` makes the operator leave its children alone.
 pub const PAUSED: &str = "prism.io/pause-reconciliation";
-/// On a `PrismStack`: the plan, by its hash, that a person has agreed to.
-pub const APPROVED_PLAN: &str = "prism.io/approved-plan";
 /// On a pod template: hash of the Secrets and ConfigMaps it reads, so that a change restarts it.
 pub const CONFIG_HASH: &str = "prism.io/config-hash";

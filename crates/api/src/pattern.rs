@@ -230,8 +230,8 @@ pub struct PrismPatternStatus {
     /// State in one word, derived from the conditions: Pending, Running, Degraded or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// State in detail: Ready, Reconciling and Stalled, and WorkloadAvailable, BackendResolved,
-    /// ScalingActive, ScalerConflict.
+    /// State in detail: Ready, Reconciling while work is under way, Stalled when somebody has to
+    /// act, BackendResolved, and ScalingActive where the scaler does not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::condition::list")]
     pub conditions: Vec<Condition>,

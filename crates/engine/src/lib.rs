@@ -24,7 +24,7 @@ mod release;
 mod report;
 pub mod server;
 pub mod transport;
-mod volumes;
+pub mod volumes;
 pub mod watch;
 pub mod worker;
 

@@ -34,13 +34,15 @@ impl Engine {
         Ok(pruned)
     }
 
-    /// Deletes a workload and leaves its pods and volumes, for its successor to adopt.
-    pub async fn orphan(&self, key: &ObjectKey) -> Result<(), Error> {
-        let Some(seen) = self.ledger.get(key) else { return Ok(()) };
-        if seen.is_deleting {
-            return Ok(());
+    /// Deletes a workload and leaves its pods and volumes, for its successor to adopt. `false`: that
+    /// is under way already.
+    pub async fn orphan(&self, key: &ObjectKey) -> Result<bool, Error> {
+        match self.ledger.get(key) {
+            Some(seen) if !seen.is_deleting => {
+                self.delete(key, &seen.uid, PropagationPolicy::Orphan).await.map(|()| true)
+            }
+            _ => Ok(false),
         }
-        self.delete(key, &seen.uid, PropagationPolicy::Orphan).await
     }
 
     /// Deletes a remembered child that no watch shows, because somebody took its label away.

@@ -7,14 +7,21 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::{Engine, error::Error, object::ObjectKey};
+use crate::{
+    Engine,
+    error::Error,
+    object::{Kind, ObjectKey},
+};
+
+/// Claims are made by the workload's controller: they are no children, and not watched.
+pub const CLAIM: Kind = Kind::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
 
 impl Engine {
     /// Asks for `size` for each claim of the template `volume` of the `StatefulSet` `workload` that
     /// `is_smaller` says is smaller. Claims carry the labels of their template: `selector`.
     ///
     /// # Errors
-    /// [`Error::Rejected`] when the storage class does not let volumes grow.
+    /// [`Error::Rejected`], about a [`CLAIM`], when the storage class does not let volumes grow.
     pub async fn grow_claims(
         &self,
         workload: &ObjectKey,
@@ -34,7 +41,9 @@ impl Engine {
             let requests = claim.spec.and_then(|spec| spec.resources).and_then(|resources| resources.requests);
             let current = requests.as_ref().and_then(|requests| requests.get("storage"));
             if name.starts_with(&prefix) && current.is_some_and(|current| is_smaller(&current.0)) {
-                api.patch(&name, &params, &patch).await.map_err(failed)?;
+                let key = ObjectKey::new(CLAIM, &workload.namespace, &name);
+                let refused = |error| Error::of_write(&key, error);
+                api.patch(&name, &params, &patch).await.map_err(refused)?;
             }
         }
         Ok(())

@@ -1,9 +1,11 @@
 //! From a plan to the cluster. A report can only be made of what went through here.
 
+use std::cmp::Ordering;
+
 use prism_api::{inventory::InventoryEntry, labels, workload::WorkloadKind};
 use prism_engine::{
     Change, Class, Error, Outcome,
-    object::{Kind, ObjectKey},
+    object::ObjectKey,
 };
 use prism_plan::{
     invalid::Invalid,
@@ -18,13 +20,16 @@ pub(crate) struct Applied {
     pub(crate) plan: Result<Plan, Invalid>,
     pub(crate) outcome: Outcome,
     pub(crate) pruned: Vec<ObjectKey>,
+    /// A workload that was deleted in this pass, to be made anew in a later one.
+    pub(crate) replaced: Option<Replace>,
     pub(crate) inventory: Vec<InventoryEntry>,
 }
 
 /// Applies `plan`, unless it is none, or the pattern is paused: then what runs is left alone.
 pub(crate) async fn pattern(ctx: &Context, subject: &Subject, plan: Result<Plan, Invalid>) -> Result<Applied, Error> {
     let before = subject.pattern.status.as_ref().map(|status| status.inventory.clone()).unwrap_or_default();
-    let mut applied = Applied { plan, outcome: Outcome::default(), pruned: Vec::new(), inventory: before };
+    let mut applied =
+        Applied { plan, outcome: Outcome::default(), pruned: Vec::new(), replaced: None, inventory: before };
     let owner = &subject.owner;
     let remembered = inventory::read(owner, &applied.inventory);
     let remembered_keys: Vec<ObjectKey> = remembered.iter().map(|(key, _)| key.clone()).collect();
@@ -44,10 +49,16 @@ pub(crate) async fn pattern(ctx: &Context, subject: &Subject, plan: Result<Plan,
     applied.pruned = ctx.engine.prune(owner, &remembered_keys, scalers).await?;
     let outcome = match &plan.replace {
         Some(how) => {
-            let replaced = replace(ctx, subject, plan, how).await;
             stages.truncate(1);
             let mut outcome = ctx.engine.apply(owner, &stages).await;
-            outcome.failed.extend(replaced.err());
+            match replace(ctx, subject, plan, how).await {
+                Ok(is_news) => {
+                    applied.replaced = is_news.then(|| how.clone());
+                    let key = gather::workload_key(owner, WorkloadKind::StatefulSet);
+                    outcome.failed.push(Error::Terminating { key });
+                }
+                Err(error) => outcome.failed.push(error),
+            }
             outcome
         }
         None => ctx.engine.apply(owner, &stages).await,
@@ -61,19 +72,19 @@ pub(crate) async fn pattern(ctx: &Context, subject: &Subject, plan: Result<Plan,
     Ok(applied)
 }
 
-/// Deletes the `StatefulSet`, pods and volumes untouched, so that a later pass can make it anew.
-/// Until it is gone the pass waits; its deletion wakes the pattern.
-async fn replace(ctx: &Context, subject: &Subject, plan: &Plan, how: &Replace) -> Result<(), Error> {
+/// Grows the claims, if that is what it takes, and deletes the `StatefulSet`, pods and volumes
+/// untouched, so that a later pass can make it anew: its deletion wakes the pattern. Returns whether
+/// it was deleted just now.
+async fn replace(ctx: &Context, subject: &Subject, plan: &Plan, how: &Replace) -> Result<bool, Error> {
     let key = gather::workload_key(&subject.owner, WorkloadKind::StatefulSet);
     if let (Replace::Grow(size), Workload::StatefulSet(set)) = (how, &plan.children.workload) {
         let templates = set.spec.as_ref().and_then(|spec| spec.volume_claim_templates.as_deref());
         let volume = templates.into_iter().flatten().find_map(|claim| claim.metadata.name.as_deref());
-        let selector = format!("{}={}", labels::PATTERN_INSTANCE, subject.pattern.metadata.name.as_deref().unwrap_or_default());
-        let is_smaller = |current: &str| quantity::compare(current, size).is_some_and(std::cmp::Ordering::is_lt);
+        let selector = format!("{}={}", labels::PATTERN_INSTANCE, plan.pattern.name);
+        let is_smaller = |current: &str| quantity::compare(current, size).is_some_and(Ordering::is_lt);
         ctx.engine.grow_claims(&key, volume.unwrap_or_default(), &selector, size, is_smaller).await?;
     }
-    ctx.engine.orphan(&key).await?;
-    Err(Error::Terminating { key })
+    ctx.engine.orphan(&key).await
 }
 
 impl Applied {
@@ -88,8 +99,7 @@ impl Applied {
     }
 
     /// Children that somebody else had changed.
-    pub(crate) fn repaired(&self) -> impl Iterator<Item = (&Kind, &ObjectKey)> {
-        let changed = self.outcome.changed.iter().filter(|(_, change)| *change == Change::Repaired);
-        changed.map(|(key, _)| (&key.kind, key))
+    pub(crate) fn repaired(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.outcome.changed.iter().filter(|(_, change)| *change == Change::Repaired).map(|(key, _)| key)
     }
 }

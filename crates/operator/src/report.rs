@@ -4,10 +4,10 @@ use prism_api::{
     condition::{self, Condition, event, reason},
     pattern::PrismPatternStatus,
 };
-use prism_engine::{Class, Error, Reported, Urgency, queue::Lane, worker::Action};
+use prism_engine::{Class, Error, Reported, Urgency, queue::Lane, volumes, worker::Action};
 use prism_plan::{
     conditions::find,
-    pattern::{Problem, Report, is_progress_only, refused, status},
+    pattern::{Problem, Replace, Report, is_progress_only, refused, status},
 };
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ pub(crate) async fn pattern(ctx: &Context, subject: &Subject, applied: Applied, 
     let reported = write(ctx, subject, &before, &after, lane).await?;
     if reported == Reported::Written {
         warn(ctx, subject, &before.conditions, &after.conditions).await;
+        tell_pause(ctx, subject, &before.conditions, &after.conditions).await;
     }
     tell(ctx, subject, &applied).await;
     if let Reported::Later(wait) = reported {
@@ -54,6 +55,10 @@ fn problem(error: &Error) -> Problem {
         Error::NameTaken { key, holder } => Problem::Stalled {
             reason: reason::NAME_CONFLICT,
             message: format!("{} {} {holder}: delete or rename it, or rename this object", key.kind, key.name),
+        },
+        Error::Rejected { key, message } if key.kind == volumes::CLAIM => Problem::Stalled {
+            reason: reason::STORAGE_CLASS_NOT_EXPANDABLE,
+            message: format!("spec.storage.size: volume {} cannot grow; set the size back: {message}", key.name),
         },
         Error::Rejected { key, message } => Problem::Stalled {
             reason: reason::APPLY_REJECTED,
@@ -103,14 +108,36 @@ async fn warn(ctx: &Context, subject: &Subject, before: &[Condition], after: &[C
     }
 }
 
+/// That a pause has begun or ended.
+async fn tell_pause(ctx: &Context, subject: &Subject, before: &[Condition], after: &[Condition]) {
+    let is_paused = |conditions| {
+        find(conditions, condition::RECONCILING).is_some_and(|condition| condition.reason == reason::PAUSED)
+    };
+    let (reason, note) = match (is_paused(before), is_paused(after)) {
+        (false, true) => (event::PAUSED, "the children are left alone from now on"),
+        (true, false) => (event::RESUMED, "the children are looked after again"),
+        _ => return,
+    };
+    ctx.engine.events.tell(&subject.owner, reason, note).await;
+}
+
 /// What went well and is still out of the ordinary.
 async fn tell(ctx: &Context, subject: &Subject, applied: &Applied) {
-    for (kind, key) in applied.repaired() {
-        let note = format!("{kind} {} had been changed by somebody else and is as it should be again", key.name);
-        ctx.engine.events.tell(&subject.owner, event::DRIFT_REPAIRED, &note).await;
-    }
-    for key in &applied.pruned {
-        let note = format!("{} {} is no longer wanted and was deleted", key.kind, key.name);
-        ctx.engine.events.tell(&subject.owner, event::PRUNED, &note).await;
+    let repaired = applied.repaired().map(|key| {
+        let note = format!("{} {} had been changed by somebody else and is as it should be again", key.kind, key.name);
+        (event::DRIFT_REPAIRED, note)
+    });
+    let pruned = applied.pruned.iter().map(|key| {
+        (event::PRUNED, format!("{} {} is no longer wanted and was deleted", key.kind, key.name))
+    });
+    let replaced = applied.replaced.iter().map(|how| match how {
+        Replace::Grow(size) => (event::VOLUMES_GROWN, format!("volumes grow to {size}; no pod restarts for it")),
+        Replace::Claims => {
+            let note = "the StatefulSet is made anew, because its volumes change; volumes it had are kept";
+            (event::WORKLOAD_REPLACED, note.to_owned())
+        }
+    });
+    for (reason, note) in repaired.chain(pruned).chain(replaced) {
+        ctx.engine.events.tell(&subject.owner, reason, &note).await;
     }
 }

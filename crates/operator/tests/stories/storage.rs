@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     core::v1::{PersistentVolumeClaim, Pod},
+    storage::v1::StorageClass,
 };
-use kube::{ResourceExt, api::ListParams};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, PostParams},
+};
 use prism_api::condition::{self, reason};
 use serde_json::{Value, json};
 
@@ -96,4 +100,24 @@ async fn storage_makes_a_deployment_a_stateful_set_and_volumes_outlive_it() {
         .await;
     story.ready("mail").await;
     story.object("data-mail-0", "the data is kept", |_: &PersistentVolumeClaim| Ok(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_that_does_not_let_volumes_grow_is_named() {
+    let story = Story::begin("rigid").await;
+    let class: StorageClass = serde_json::from_value(json!({
+        "metadata": {"name": format!("rigid-of-{}", story.namespace.name())},
+        "provisioner": "testbed.prism.io/volumes", "allowVolumeExpansion": false,
+    }))
+    .unwrap();
+    let classes: Api<StorageClass> = Api::all(story.bed.client());
+    let class = classes.create(&PostParams::default(), &class).await.unwrap().name_any();
+    story.apply("mail", stored(json!({"size": "1Gi", "storageClass": class}), 1)).await;
+    story.ready("mail").await;
+    let before = uids(&story).await;
+    story.apply("mail", stored(json!({"size": "2Gi", "storageClass": class}), 1)).await;
+    story.condition("mail", condition::STALLED, "True", reason::STORAGE_CLASS_NOT_EXPANDABLE).await;
+    assert_eq!(uids(&story).await, before, "nothing was torn down");
+    story.apply("mail", stored(json!({"size": "1Gi", "storageClass": class}), 1)).await;
+    story.ready("mail").await;
 }

@@ -100,12 +100,27 @@ fn from_resource(backend: Backend, resource: &BackendFacts, namespace: &str) -> 
     let is_foreign = |secret: &SecretRef| secret.namespace.as_ref().is_some_and(|other| other != namespace);
     let is_permitted = !resource.secret.as_ref().is_some_and(is_foreign);
     Backend {
-        provider: resource.provider.clone().unwrap_or_else(|| backend.name.clone()),
-        url: resource.url.clone(),
+        provider: provider_of(resource, &backend).to_owned(),
+        url: resource.url.as_deref().map(|url| with_scheme(url, provider_of(resource, &backend))),
         secret: resource.secret.clone().filter(|_| is_permitted),
         found: if is_permitted { Found::Resource } else { Found::NotPermitted },
         ..backend
     }
+}
+
+fn provider_of<'a>(resource: &'a BackendFacts, backend: &'a Backend) -> &'a str {
+    resource.provider.as_deref().unwrap_or(&backend.name)
+}
+
+/// An address with the scheme that clients of the provider expect, if it has none.
+fn with_scheme(url: &str, provider: &str) -> String {
+    let scheme = match provider {
+        "redis" | "nats" | "postgres" | "mysql" => provider,
+        "rabbitmq" => "amqp",
+        "minio" | "s3" => "http",
+        _ => return url.to_owned(),
+    };
+    if url.contains("://") { url.to_owned() } else { format!("{scheme}://{url}") }
 }
 
 fn built_in(backend: Backend, spec: &PrismPatternSpec) -> Backend {
@@ -116,7 +131,7 @@ fn built_in(backend: Backend, spec: &PrismPatternSpec) -> Backend {
     let Some((_, keys)) = KNOWN_TYPES.iter().find(|(name, _)| *name == provider) else {
         return Backend { provider, ..backend };
     };
-    let url = address(spec, &backend, keys);
+    let url = address(spec, &backend, keys).map(|url| with_scheme(&url, &provider));
     let found = if url.is_some() { Found::BuiltIn } else { Found::WithoutAddress };
     Backend { provider, url, found, ..backend }
 }
