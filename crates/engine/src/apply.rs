@@ -78,7 +78,9 @@ impl Engine {
 
     /// Whether, and why, the child needs a write.
     fn difference(&self, child: &Child, wanted: Digest, seen: &Observed) -> Change {
-        let Some(applied) = self.ledger.applied(&child.key) else { return Change::Updated };
+        let Some(applied) = self.ledger.applied(&child.key) else {
+            return Change::Updated;
+        };
         let lost_replicas = child.owns_replicas() && !seen.ownership.replicas;
         if applied.uid != seen.uid || applied.wanted != wanted {
             Change::Updated
@@ -94,18 +96,23 @@ impl Engine {
             Ok(live) => {
                 self.settle(child, wanted, &live);
                 self.metrics.created(child.key.kind);
-                tracing::info!(kind = child.key.kind.name, object = &*child.key.name, "Created {}", child.key.kind);
+                tracing::info!(
+                    kind = child.key.kind.name,
+                    object = &*child.key.name,
+                    "Created {}",
+                    child.key.kind
+                );
                 Ok(Change::Created)
             }
             Err(error) if has_code(&error, 409) => self.meet(owner, child, wanted).await,
-            Err(error) => Err(Error::of_write(&child.key, error)),
+            Err(error) => Err(Error::of_write(&child.key, &error)),
         }
     }
 
     /// The name is taken. By ourselves, before the watch told us; or by somebody else.
     async fn meet(&self, owner: &Owner, child: &Child, wanted: Digest) -> Result<Change, Error> {
         let found = self.api(&child.key).get_opt(&child.key.name).await;
-        let found = found.map_err(|error| Error::of_write(&child.key, error))?;
+        let found = found.map_err(|error| Error::of_write(&child.key, &error))?;
         let Some(live) = found else {
             return Err(Error::Unavailable(format!("{} came and went", child.key)));
         };
@@ -115,18 +122,31 @@ impl Engine {
         self.update(child, wanted, &seen, Change::Updated).await
     }
 
-    async fn update(&self, child: &Child, wanted: Digest, seen: &Observed, change: Change) -> Result<Change, Error> {
+    async fn update(
+        &self,
+        child: &Child,
+        wanted: Digest,
+        seen: &Observed,
+        change: Change,
+    ) -> Result<Change, Error> {
         if matches!(child.replicas, Replicas::Seeded(_)) && seen.ownership.replicas {
             self.release_replicas(&child.key).await?;
         }
         let live = self.send(&child.key, &child.updating_body(&seen.uid)).await;
-        let live = match live.map_err(|error| Error::of_write(&child.key, error)) {
-            Err(Error::Rejected { .. }) if change == Change::Repaired => self.overwrite(child, &seen.uid).await?,
+        let live = match live.map_err(|error| Error::of_write(&child.key, &error)) {
+            Err(Error::Rejected { .. }) if change == Change::Repaired => {
+                self.overwrite(child, &seen.uid).await?
+            }
             live => live?,
         };
         self.settle(child, wanted, &live);
         self.metrics.updated(child.key.kind);
-        tracing::info!(kind = child.key.kind.name, object = &*child.key.name, "{change:?} {}", child.key.kind);
+        tracing::info!(
+            kind = child.key.kind.name,
+            object = &*child.key.name,
+            "{change:?} {}",
+            child.key.kind
+        );
         Ok(change)
     }
 

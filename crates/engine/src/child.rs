@@ -33,7 +33,12 @@ impl Child {
     ///
     /// # Errors
     /// When `object` does not serialise to JSON.
-    pub fn new(kind: Kind, namespace: &str, name: &str, object: &impl Serialize) -> Result<Self, serde_json::Error> {
+    pub fn new(
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        object: &impl Serialize,
+    ) -> Result<Self, serde_json::Error> {
         let body = serde_json::to_value(object)?;
         Ok(Self { key: ObjectKey::new(kind, namespace, name), body, replicas: Replicas::InBody })
     }

@@ -36,7 +36,9 @@ fn feed(hasher: &mut Sha256, value: &Value) {
         Value::String(text) => feed_text(hasher, text),
         Value::Array(items) => {
             hasher.update(b"[");
-            items.iter().for_each(|item| feed(hasher, item));
+            for item in items {
+                feed(hasher, item);
+            }
             hasher.update(b"]");
         }
         Value::Object(fields) => {

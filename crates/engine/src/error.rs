@@ -59,8 +59,10 @@ impl Error {
 
     /// Sorts the error of a write to `key`.
     #[must_use]
-    pub fn of_write(key: &ObjectKey, error: kube::Error) -> Self {
-        let kube::Error::Api(status) = &error else { return Self::Unavailable(describe(&error)) };
+    pub fn of_write(key: &ObjectKey, error: &kube::Error) -> Self {
+        let kube::Error::Api(status) = error else {
+            return Self::Unavailable(describe(error));
+        };
         let causes = status.details.iter().flat_map(|details| &details.causes);
         let is_terminating = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
         match status.code {

@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(health.complaints(), ["watch of deployments has not synced yet"]);
         pulse.synced();
         for _ in 0..5 {
-            tokio::time::advance(Duration::from_secs(60)).await;
+            tokio::time::advance(Duration::from_mins(1)).await;
             pulse.beat();
         }
         assert!(health.complaints().is_empty());

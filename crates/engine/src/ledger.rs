@@ -102,7 +102,8 @@ impl Ledger {
             Event::Delete(live) => {
                 inner.advance(kind, live.version());
                 let key = key_of(kind, &live);
-                let is_current = inner.observed.get(&key).is_some_and(|(version, _)| *version <= live.version());
+                let is_current =
+                    inner.observed.get(&key).is_some_and(|(version, _)| *version <= live.version());
                 if is_current { inner.remove(&key) } else { Vec::new() }
             }
         }
@@ -121,7 +122,9 @@ impl Ledger {
 
     /// Remembers that `wanted` was applied and what the API server answered.
     pub fn mark_applied(&self, key: &ObjectKey, wanted: Digest, answer: &Observed) {
-        let Some(owned) = answer.ownership.fields else { return };
+        let Some(owned) = answer.ownership.fields else {
+            return;
+        };
         self.lock().applied.insert(key.clone(), Applied { uid: answer.uid.clone(), wanted, owned });
     }
 
@@ -249,8 +252,12 @@ impl Inner {
 
     fn remove(&mut self, key: &ObjectKey) -> Vec<ObjectKey> {
         self.applied.remove(key);
-        let Some((_, gone)) = self.observed.remove(key) else { return Vec::new() };
-        let Some(owner) = gone.owner else { return Vec::new() };
+        let Some((_, gone)) = self.observed.remove(key) else {
+            return Vec::new();
+        };
+        let Some(owner) = gone.owner else {
+            return Vec::new();
+        };
         self.unlink(&owner.key, key);
         vec![owner.key]
     }

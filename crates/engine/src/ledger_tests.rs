@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::object::KindInfo;
 
-const OWNER: Kind = Kind::new("example.io", "v1", "Parent", "parents");
-const CHILD: Kind = Kind::new("apps", "v1", "Deployment", "deployments").workload();
+const OWNER: Kind = Kind(&KindInfo::new("example.io", "v1", "Parent", "parents"));
+const CHILD: Kind = Kind(&KindInfo::new("apps", "v1", "Deployment", "deployments").workload());
 
 fn ledger() -> Ledger {
     Ledger::new("us", vec![OWNER])
@@ -128,8 +129,8 @@ proptest! {
                 ledger.record(&key(), &live(version(index), &field(index)));
             }
         };
-        for index in 0..states.len() {
-            if states[index] {
+        for (index, exists) in states.iter().enumerate() {
+            if *exists {
                 ledger.observe(CHILD, Event::Apply(live(version(index), &field(index))));
             } else {
                 ledger.observe(CHILD, Event::Delete(live(version(index), "f:gone")));

@@ -107,7 +107,7 @@ impl From<PartialObjectMeta<Live>> for Live {
     }
 }
 
-/// Replica counts and claims of a Deployment or StatefulSet.
+/// Replica counts and claims of a Deployment or `StatefulSet`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkloadState {
     /// Whether the workload's own controller has seen the current spec.
@@ -128,7 +128,7 @@ pub struct WorkloadState {
     pub claims: Vec<Claim>,
 }
 
-/// One volume claim template of a live StatefulSet.
+/// One volume claim template of a live `StatefulSet`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Name of the template.
@@ -174,7 +174,8 @@ impl Live {
     #[must_use]
     pub fn ownership(&self, manager: &str) -> Ownership {
         let entries = self.metadata.managed_fields.as_deref().unwrap_or_default();
-        let Some(fields) = entries.iter().find(|entry| is_applied_by(entry, manager)).and_then(|e| e.fields_v1.as_ref())
+        let Some(fields) =
+            entries.iter().find(|entry| is_applied_by(entry, manager)).and_then(|e| e.fields_v1.as_ref())
         else {
             return Ownership::default();
         };

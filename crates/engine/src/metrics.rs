@@ -49,7 +49,11 @@ impl Metrics {
         let mut registry = Registry::with_prefix(prefix);
         let reconcile_seconds: Seconds =
             Family::new_with_constructor(|| Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]));
-        registry.register("reconcile_duration_seconds", "Time of one look at an object", reconcile_seconds.clone());
+        registry.register(
+            "reconcile_duration_seconds",
+            "Time of one look at an object",
+            reconcile_seconds.clone(),
+        );
         let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Family::default());
         let reconcile_success = counter("reconcile_success", "Looks that ended well");
         let reconcile_errors = counter("reconcile_errors", "Looks that have to be repeated");
@@ -57,9 +61,12 @@ impl Metrics {
         let created = counter("resource_created", "Children that were created");
         let updated = counter("resource_updated", "Children that were changed or repaired");
         let deleted = counter("resource_deleted", "Children that were deleted");
-        let requests = registered(&mut registry, "api_requests", "Requests to the API server", Family::default());
-        let queue_depth = registered(&mut registry, "queue_depth", "Objects waiting for a worker", Gauge::default());
-        let is_leader = registered(&mut registry, "leader", "1 while this process holds the lease", Gauge::default());
+        let requests =
+            registered(&mut registry, "api_requests", "Requests to the API server", Family::default());
+        let queue_depth =
+            registered(&mut registry, "queue_depth", "Objects waiting for a worker", Gauge::default());
+        let is_leader =
+            registered(&mut registry, "leader", "1 while this process holds the lease", Gauge::default());
         Self {
             registry: Mutex::new(registry),
             reconcile_seconds,
@@ -107,7 +114,7 @@ impl Metrics {
         self.is_leader.set(i64::from(is_leader));
     }
 
-    /// All metrics in the OpenMetrics text format; `queue_depth` is measured by the caller.
+    /// All metrics in the `OpenMetrics` text format; `queue_depth` is measured by the caller.
     ///
     /// # Errors
     /// When a label cannot be written as text.

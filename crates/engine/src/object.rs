@@ -1,6 +1,6 @@
 //! Names of things: kinds, keys and owners.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use kube::core::ApiResource;
 
@@ -13,9 +13,9 @@ pub enum Depth {
     Workload,
 }
 
-/// A Kubernetes kind that is known when the program is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Kind {
+/// What is known of a kind when the program is compiled.
+#[derive(Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KindInfo {
     /// API group, empty for the core group.
     pub group: &'static str,
     /// API version without the group, such as `v1`.
@@ -28,7 +28,11 @@ pub struct Kind {
     pub depth: Depth,
 }
 
-impl Kind {
+/// A Kubernetes kind: as small as a pointer, because every key holds one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind(pub &'static KindInfo);
+
+impl KindInfo {
     /// A kind of which only metadata is watched.
     #[must_use]
     pub const fn new(
@@ -45,11 +49,25 @@ impl Kind {
     pub const fn workload(self) -> Self {
         Self { depth: Depth::Workload, ..self }
     }
+}
 
+impl Deref for Kind {
+    type Target = KindInfo;
+
+    fn deref(&self) -> &KindInfo {
+        self.0
+    }
+}
+
+impl Kind {
     /// `group/version`, or the bare version for the core group.
     #[must_use]
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// What kube's dynamic API asks for.

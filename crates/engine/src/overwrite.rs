@@ -20,7 +20,7 @@ impl Engine {
         let params = PatchParams { field_manager: Some(manager.clone()), ..PatchParams::default() };
         let body = child.updating_body(uid);
         let (api, name) = (self.api(&child.key), &child.key.name);
-        let failed = |error| Error::of_write(&child.key, error);
+        let failed = |error: kube::Error| Error::of_write(&child.key, &error);
         api.patch(name, &params, &Patch::Merge(&body)).await.map_err(failed)?;
         let live = self.send(&child.key, &body).await.map_err(failed)?;
         let mut entries = live.metadata.managed_fields.unwrap_or_default();

@@ -53,10 +53,11 @@ impl Engine {
             return Ok(false);
         }
         let found = self.api(key).get_metadata_opt(&key.name).await;
-        let found = found.map_err(|error| Error::of_write(key, error))?;
+        let found = found.map_err(|error| Error::of_write(key, &error))?;
         let references = found.iter().flat_map(|found| found.metadata.owner_references.iter().flatten());
         let is_ours = references.into_iter().any(|reference| *reference.uid == *owner.uid);
-        if let Some(uid) = found.as_ref().and_then(|found| found.metadata.uid.as_deref()).filter(|_| is_ours) {
+        if let Some(uid) = found.as_ref().and_then(|found| found.metadata.uid.as_deref()).filter(|_| is_ours)
+        {
             self.delete(key, uid, PropagationPolicy::Background).await?;
         }
         self.ledger.gone(key);
@@ -77,7 +78,7 @@ impl Engine {
                 Ok(())
             }
             Err(error) if has_code(&error, 404) || has_code(&error, 409) => Ok(()),
-            Err(error) => Err(Error::of_write(key, error)),
+            Err(error) => Err(Error::of_write(key, &error)),
         }
     }
 }

@@ -164,7 +164,10 @@ impl State {
             self.drop_stale(lane);
         }
         let heads = LANES.into_iter().filter_map(|lane| Some((lane, self.lanes[lane as usize].front()?.1)));
-        let overdue = heads.clone().filter(|(_, since)| now.duration_since(*since) >= PATIENCE).min_by_key(|head| head.1);
+        let overdue = heads
+            .clone()
+            .filter(|(_, since)| now.duration_since(*since) >= PATIENCE)
+            .min_by_key(|head| head.1);
         let (lane, _) = overdue.or_else(|| heads.clone().next())?;
         let (key, _) = self.lanes[lane as usize].pop_front()?;
         self.waiting.remove(&key);
@@ -188,10 +191,12 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Kind;
+    use crate::object::{Kind, KindInfo};
+
+    const PARENT: Kind = Kind(&KindInfo::new("example.io", "v1", "Parent", "parents"));
 
     fn key(name: &str) -> ObjectKey {
-        ObjectKey::new(Kind::new("example.io", "v1", "Parent", "parents"), "ns", name)
+        ObjectKey::new(PARENT, "ns", name)
     }
 
     #[tokio::test]
@@ -229,7 +234,7 @@ mod tests {
     async fn the_earliest_wish_counts() {
         let queue = Queue::default();
         queue.add_after(key("a"), Lane::Report, Duration::from_secs(5));
-        queue.add_after(key("a"), Lane::Resync, Duration::from_secs(60));
+        queue.add_after(key("a"), Lane::Resync, Duration::from_mins(1));
         queue.add_after(key("b"), Lane::Resync, Duration::from_secs(1));
         let start = Instant::now();
         assert_eq!(queue.next().await, (key("b"), Lane::Resync));

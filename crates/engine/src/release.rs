@@ -23,7 +23,7 @@ const HOLDER_SUFFIX: &str = "-replicas";
 impl Engine {
     pub(crate) async fn release_replicas(&self, key: &ObjectKey) -> Result<(), Error> {
         let api = self.api(key);
-        let failed = |error| Error::of_write(key, error);
+        let failed = |error: kube::Error| Error::of_write(key, &error);
         let mut live = api.get(&key.name).await.map_err(failed)?;
         let manager = self.ledger.manager();
         let entries = live.metadata.managed_fields.take().unwrap_or_default();

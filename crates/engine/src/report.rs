@@ -90,7 +90,7 @@ impl Engine {
         });
         let params = PatchParams::apply(self.ledger.manager()).force();
         let answer = self.api(&owner.key).patch_status(&owner.key.name, &params, &Patch::Apply(&body)).await;
-        let live = answer.map_err(|error| Error::of_write(&owner.key, error))?;
+        let live = answer.map_err(|error| Error::of_write(&owner.key, &error))?;
         self.reports.written(&owner.key, live.version(), digest);
         Ok(Reported::Written)
     }
@@ -98,7 +98,11 @@ impl Engine {
     /// Whether the watch shows, at `version`, nothing newer than our own last report.
     #[must_use]
     pub fn is_own_report(&self, owner: &ObjectKey, version: u64) -> bool {
-        self.reports.lock().get(owner).and_then(|report| report.written).is_some_and(|(own, _)| own >= version)
+        self.reports
+            .lock()
+            .get(owner)
+            .and_then(|report| report.written)
+            .is_some_and(|(own, _)| own >= version)
     }
 
     /// Drops what is remembered of an object that is gone.
@@ -143,10 +147,12 @@ impl Reports {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Kind;
+    use crate::object::{Kind, KindInfo};
+
+    const PARENT: Kind = Kind(&KindInfo::new("example.io", "v1", "Parent", "parents"));
 
     fn key() -> ObjectKey {
-        ObjectKey::new(Kind::new("example.io", "v1", "Parent", "parents"), "ns", "p")
+        ObjectKey::new(PARENT, "ns", "p")
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,7 +29,11 @@ pub struct Exposed {
 ///
 /// # Errors
 /// When accepting connections fails for good.
-pub async fn serve(listener: TcpListener, exposed: Exposed, shutdown: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    exposed: Exposed,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
     let routes = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -52,6 +56,8 @@ async fn metrics(State(exposed): State<Exposed>) -> impl IntoResponse {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     match exposed.metrics.encode(exposed.queue.depth()) {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, OPEN_METRICS)], text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], error.to_string()),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], error.to_string())
+        }
     }
 }

@@ -87,7 +87,10 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = if is_write {
-                fence.run_until_cancelled(answer).await.ok_or_else(|| BoxError::from("leadership was lost"))??
+                fence
+                    .run_until_cancelled(answer)
+                    .await
+                    .ok_or_else(|| BoxError::from("leadership was lost"))??
             } else {
                 answer.await?
             };

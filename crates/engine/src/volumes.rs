@@ -10,11 +10,11 @@ use serde_json::json;
 use crate::{
     Engine,
     error::Error,
-    object::{Kind, ObjectKey},
+    object::{Kind, KindInfo, ObjectKey},
 };
 
 /// Claims are made by the workload's controller: they are no children, and not watched.
-pub const CLAIM: Kind = Kind::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
+pub const CLAIM: Kind = Kind(&KindInfo::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"));
 
 impl Engine {
     /// Asks for `size` for each claim of the template `volume` of the `StatefulSet` `workload` that
@@ -31,18 +31,20 @@ impl Engine {
         is_smaller: impl Fn(&str) -> bool,
     ) -> Result<(), Error> {
         let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &workload.namespace);
-        let failed = |error| Error::of_write(workload, error);
+        let failed = |error: kube::Error| Error::of_write(workload, &error);
         let claims = api.list(&ListParams::default().labels(selector)).await.map_err(failed)?;
         let prefix = format!("{volume}-{}-", workload.name);
         let patch = Patch::Merge(json!({"spec": {"resources": {"requests": {"storage": size}}}}));
-        let params = PatchParams { field_manager: Some(self.ledger.manager().to_owned()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(self.ledger.manager().to_owned()), ..PatchParams::default() };
         for claim in claims {
             let name = claim.metadata.name.unwrap_or_default();
-            let requests = claim.spec.and_then(|spec| spec.resources).and_then(|resources| resources.requests);
+            let requests =
+                claim.spec.and_then(|spec| spec.resources).and_then(|resources| resources.requests);
             let current = requests.as_ref().and_then(|requests| requests.get("storage"));
             if name.starts_with(&prefix) && current.is_some_and(|current| is_smaller(&current.0)) {
                 let key = ObjectKey::new(CLAIM, &workload.namespace, &name);
-                let refused = |error| Error::of_write(&key, error);
+                let refused = |error: kube::Error| Error::of_write(&key, &error);
                 api.patch(&name, &params, &patch).await.map_err(refused)?;
             }
         }

@@ -59,8 +59,13 @@ impl Scope {
 }
 
 /// Watches all objects of `K` and hands each event to `take`, until `shutdown`.
-pub async fn objects<K>(api: Api<K>, scope: &Scope, pulse: Arc<Pulse>, shutdown: CancellationToken, take: impl FnMut(Event<K>))
-where
+pub async fn objects<K>(
+    api: Api<K>,
+    scope: &Scope,
+    pulse: Arc<Pulse>,
+    shutdown: CancellationToken,
+    take: impl FnMut(Event<K>),
+) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     K::DynamicType: Clone,
 {

@@ -21,7 +21,7 @@ use crate::{
 /// First wait after a failure; doubled by each further one.
 const BACKOFF_FLOOR: Duration = Duration::from_millis(200);
 /// Longest wait after failures, and between two looks at what only its user can mend.
-const BACKOFF_CEILING: Duration = Duration::from_secs(60);
+const BACKOFF_CEILING: Duration = Duration::from_mins(1);
 
 /// When to look at an object again, events apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,8 @@ async fn look(
         let (reconciler, key) = (reconciler.clone(), key.clone());
         async move { reconciler.reconcile(&key, lane).await }.instrument(span.clone())
     });
-    let result = task.await.unwrap_or_else(|panic| Err(Error::Unavailable(format!("reconcile panicked: {panic}"))));
+    let result =
+        task.await.unwrap_or_else(|panic| Err(Error::Unavailable(format!("reconcile panicked: {panic}"))));
     metrics.reconciled(key.kind, started.elapsed(), result.is_ok());
     let action = result.unwrap_or_else(|error| {
         span.in_scope(|| tracing::warn!(%error, "Reconcile failed"));
@@ -143,12 +144,14 @@ fn random() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::Kind;
+    use crate::object::{Kind, KindInfo};
+
+    const PARENT: Kind = Kind(&KindInfo::new("example.io", "v1", "Parent", "parents"));
 
     #[test]
     fn waits_grow_to_a_ceiling_and_start_again_after_success() {
         let backoff = Backoff::default();
-        let key = ObjectKey::new(Kind::new("example.io", "v1", "Parent", "parents"), "ns", "p");
+        let key = ObjectKey::new(PARENT, "ns", "p");
         let waits: Vec<_> = (0..20).map(|_| backoff.next(&key)).collect();
         assert!(waits[0] <= BACKOFF_FLOOR.mul_f64(1.25));
         assert!(waits[19] >= BACKOFF_CEILING.mul_f64(0.75) && waits[19] <= BACKOFF_CEILING.mul_f64(1.25));

@@ -3,10 +3,7 @@
 use std::cmp::Ordering;
 
 use prism_api::{inventory::InventoryEntry, labels, workload::WorkloadKind};
-use prism_engine::{
-    Change, Class, Error, Outcome,
-    object::ObjectKey,
-};
+use prism_engine::{Change, Class, Error, Outcome, object::ObjectKey};
 use prism_plan::{
     invalid::Invalid,
     pattern::{Plan, Replace, Workload},
@@ -17,7 +14,7 @@ use crate::{children, context::Context, gather, inventory, kinds, pattern::Subje
 
 /// What became of a plan.
 pub(crate) struct Applied {
-    pub(crate) plan: Result<Plan, Invalid>,
+    pub(crate) plan: Result<Box<Plan>, Invalid>,
     pub(crate) outcome: Outcome,
     pub(crate) pruned: Vec<ObjectKey>,
     /// A workload that was deleted in this pass, to be made anew in a later one.
@@ -26,7 +23,11 @@ pub(crate) struct Applied {
 }
 
 /// Applies `plan`, unless it is none, or the pattern is paused: then what runs is left alone.
-pub(crate) async fn pattern(ctx: &Context, subject: &Subject, plan: Result<Plan, Invalid>) -> Result<Applied, Error> {
+pub(crate) async fn pattern(
+    ctx: &Context,
+    subject: &Subject,
+    plan: Result<Box<Plan>, Invalid>,
+) -> Result<Applied, Error> {
     let before = subject.pattern.status.as_ref().map(|status| status.inventory.clone()).unwrap_or_default();
     let mut applied =
         Applied { plan, outcome: Outcome::default(), pruned: Vec::new(), replaced: None, inventory: before };
@@ -34,7 +35,9 @@ pub(crate) async fn pattern(ctx: &Context, subject: &Subject, plan: Result<Plan,
     let remembered = inventory::read(owner, &applied.inventory);
     let remembered_keys: Vec<ObjectKey> = remembered.iter().map(|(key, _)| key.clone()).collect();
     ctx.engine.ledger().recall(owner, remembered);
-    let Some(plan) = applied.plan.as_ref().ok().filter(|_| !subject.is_paused()) else { return Ok(applied) };
+    let Some(plan) = applied.plan.as_ref().ok().filter(|_| !subject.is_paused()) else {
+        return Ok(applied);
+    };
     if subject.open_request().is_some() {
         ctx.engine.ledger().forget(&owner.key);
     }
@@ -66,7 +69,8 @@ pub(crate) async fn pattern(ctx: &Context, subject: &Subject, plan: Result<Plan,
     if outcome.failed.is_empty() {
         applied.pruned.extend(ctx.engine.prune(owner, &remembered_keys, stays).await?);
     }
-    let children = wanted.iter().cloned().chain(remembered_keys.iter().filter(|key| !wanted.contains(key)).cloned());
+    let children =
+        wanted.iter().cloned().chain(remembered_keys.iter().filter(|key| !wanted.contains(key)).cloned());
     applied.inventory = inventory::write(&ctx.engine, children);
     applied.outcome = outcome;
     Ok(applied)

@@ -18,12 +18,14 @@ pub(crate) fn stages(owner: &Owner, plan: &Plan) -> Result<Vec<Vec<Child>>, serd
         config.as_ref().map(|object| child(owner, kinds::CONFIG_MAP, object)),
     ];
     let (workload, replicas) = match workload {
-        Workload::Deployment(object) => {
-            (child(owner, kinds::DEPLOYMENT, object.as_ref())?, object.spec.as_ref().and_then(|spec| spec.replicas))
-        }
-        Workload::StatefulSet(object) => {
-            (child(owner, kinds::STATEFUL_SET, object.as_ref())?, object.spec.as_ref().and_then(|spec| spec.replicas))
-        }
+        Workload::Deployment(object) => (
+            child(owner, kinds::DEPLOYMENT, object.as_ref())?,
+            object.spec.as_ref().and_then(|spec| spec.replicas),
+        ),
+        Workload::StatefulSet(object) => (
+            child(owner, kinds::STATEFUL_SET, object.as_ref())?,
+            object.spec.as_ref().and_then(|spec| spec.replicas),
+        ),
     };
     let workload = if replicas.is_none() { workload.seeded(plan.pattern.replicas) } else { workload };
     let around = [

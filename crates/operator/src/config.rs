@@ -35,7 +35,7 @@ impl Default for Config {
             concurrency: 32,
             watch_timeout: Duration::from_secs(290),
             stale_after: Duration::from_secs(150),
-            resync: Duration::from_secs(3600),
+            resync: Duration::from_hours(1),
             defaults: Defaults::default(),
         }
     }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use prism_api::{backend::PrismBackend, pattern::PrismPattern};
 use prism_engine::{
@@ -27,11 +26,6 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The time, for the planner, which has no clock.
-    pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-
     /// Nothing to do until something happens, or until the slow resync.
     pub(crate) fn rest(&self) -> Action {
         Action::After(jitter(self.resync), Lane::Resync)

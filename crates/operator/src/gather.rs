@@ -44,5 +44,14 @@ fn facts(state: WorkloadState) -> WorkloadFacts {
         storage_class: claim.storage_class,
         access_modes: claim.access_modes,
     });
-    WorkloadFacts { is_observed, desired, replicas, ready, available, updated, failure, claims: claims.collect() }
+    WorkloadFacts {
+        is_observed,
+        desired,
+        replicas,
+        ready,
+        available,
+        updated,
+        failure,
+        claims: claims.collect(),
+    }
 }

@@ -84,11 +84,14 @@ async fn run(arguments: RunArguments) -> Result<(), String> {
         return Err("a TLS provider was installed twice".to_owned());
     }
     let cluster = kube::Config::infer().await.map_err(|error| {
-        format!("no cluster to talk to: {error}; set KUBECONFIG, or start a local cluster with `make cluster-up`")
+        format!(
+            "no cluster to talk to: {error}; set KUBECONFIG, or start a local cluster with `make cluster-up`"
+        )
     })?;
     let shutdown = CancellationToken::new();
     stop_on_signal(shutdown.clone())?;
-    let operator = Operator::start(arguments.config(), cluster, shutdown).await.map_err(|error| error.to_string())?;
+    let operator =
+        Operator::start(arguments.config(), cluster, shutdown).await.map_err(|error| error.to_string())?;
     operator.run().await.map_err(|error| error.to_string())
 }
 
@@ -118,7 +121,9 @@ impl RunArguments {
 
 /// The pod's name where there is one, and in any case different for each process.
 fn identity() -> String {
-    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "local".to_owned());
+    let host = std::env::var("POD_NAME")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_else(|_| "local".to_owned());
     let started = k8s_openapi::jiff::Timestamp::now().as_millisecond();
     format!("{host}-{}-{started}", std::process::id())
 }

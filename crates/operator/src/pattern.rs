@@ -16,13 +16,16 @@ use crate::{apply, context::Context, gather, report};
 
 /// Brings one pattern, and its children, to where its spec wants them.
 pub(crate) async fn reconcile(ctx: &Context, key: &ObjectKey, lane: Lane) -> Result<Action, Error> {
-    let Some(guarded) = ctx.patterns.get(&key.namespace, &key.name) else { return Ok(ctx.forget(key)) };
+    let Some(guarded) = ctx.patterns.get(&key.namespace, &key.name) else {
+        return Ok(ctx.forget(key));
+    };
     let subject = Subject::new(&guarded, key);
     if subject.is_being_deleted() {
         return Ok(Action::Await);
     }
     let facts = gather::pattern(&subject.pattern, &subject.owner, ctx);
-    let plan = subject.readable().and_then(|pattern| prism_plan::pattern::plan(pattern, &facts));
+    let plan =
+        subject.readable().and_then(|pattern| prism_plan::pattern::plan(pattern, &facts).map(Box::new));
     let applied = apply::pattern(ctx, &subject, plan).await?;
     report::pattern(ctx, &subject, applied, lane).await
 }
@@ -66,7 +69,8 @@ impl Subject {
 
     /// A request for a reconciliation that no earlier pass has served.
     pub(crate) fn open_request(&self) -> Option<&str> {
-        let handled = self.pattern.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+        let handled =
+            self.pattern.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
         self.annotation(labels::RECONCILE_REQUESTED_AT).filter(|request| Some(*request) != handled)
     }
 

@@ -63,7 +63,11 @@ impl Operator {
     ///
     /// # Errors
     /// When the kubeconfig cannot be used, or the address is taken.
-    pub async fn start(config: Config, cluster: kube::Config, shutdown: CancellationToken) -> Result<Self, Error> {
+    pub async fn start(
+        config: Config,
+        cluster: kube::Config,
+        shutdown: CancellationToken,
+    ) -> Result<Self, Error> {
         let metrics = Arc::new(Metrics::new(names::METRICS_PREFIX));
         let health = Arc::new(Health::new(config.stale_after));
         let fence = CancellationToken::new();
@@ -132,8 +136,13 @@ impl Operator {
 
     async fn work(&self) -> Result<(), Error> {
         let Self { context, metrics, config, shutdown, .. } = self;
-        let workers =
-            worker::run(context.clone(), context.queue.clone(), metrics.clone(), config.concurrency, shutdown.clone());
+        let workers = worker::run(
+            context.clone(),
+            context.queue.clone(),
+            metrics.clone(),
+            config.concurrency,
+            shutdown.clone(),
+        );
         let Some(leadership) = &self.leadership else {
             drain(workers, shutdown).await;
             return Ok(());

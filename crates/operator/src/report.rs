@@ -1,5 +1,6 @@
 //! From what became of a plan to what the user is told.
 
+use k8s_openapi::jiff::Timestamp;
 use prism_api::{
     condition::{self, Condition, event, reason},
     pattern::PrismPatternStatus,
@@ -14,7 +15,12 @@ use serde_json::Value;
 use crate::{apply::Applied, context::Context, gather, pattern::Subject};
 
 /// Writes the status if it differs, tells what is out of the ordinary, and says when to look again.
-pub(crate) async fn pattern(ctx: &Context, subject: &Subject, applied: Applied, lane: Lane) -> Result<Action, Error> {
+pub(crate) async fn pattern(
+    ctx: &Context,
+    subject: &Subject,
+    applied: Applied,
+    lane: Lane,
+) -> Result<Action, Error> {
     let before = subject.pattern.status.clone().unwrap_or_default();
     let after = assess(ctx, subject, &applied);
     let reported = write(ctx, subject, &before, &after, lane).await?;
@@ -44,9 +50,9 @@ fn assess(ctx: &Context, subject: &Subject, applied: &Applied) -> PrismPatternSt
                 is_paused: subject.is_paused(),
                 handled_request: subject.open_request().filter(|_| !subject.is_paused()).map(str::to_owned),
             };
-            status(&subject.pattern, plan, &facts, report, ctx.now())
+            status(&subject.pattern, plan, &facts, report, Timestamp::now())
         }
-        Err(invalid) => refused(&subject.pattern, invalid, &facts, ctx.now()),
+        Err(invalid) => refused(&subject.pattern, invalid, &facts, Timestamp::now()),
     }
 }
 
@@ -54,11 +60,17 @@ fn problem(error: &Error) -> Problem {
     match error {
         Error::NameTaken { key, holder } => Problem::Stalled {
             reason: reason::NAME_CONFLICT,
-            message: format!("{} {} {holder}: delete or rename it, or rename this object", key.kind, key.name),
+            message: format!(
+                "{} {} {holder}: delete or rename it, or rename this object",
+                key.kind, key.name
+            ),
         },
         Error::Rejected { key, message } if key.kind == volumes::CLAIM => Problem::Stalled {
             reason: reason::STORAGE_CLASS_NOT_EXPANDABLE,
-            message: format!("spec.storage.size: volume {} cannot grow; set the size back: {message}", key.name),
+            message: format!(
+                "spec.storage.size: volume {} cannot grow; set the size back: {message}",
+                key.name
+            ),
         },
         Error::Rejected { key, message } => Problem::Stalled {
             reason: reason::APPLY_REJECTED,
@@ -124,14 +136,20 @@ async fn tell_pause(ctx: &Context, subject: &Subject, before: &[Condition], afte
 /// What went well and is still out of the ordinary.
 async fn tell(ctx: &Context, subject: &Subject, applied: &Applied) {
     let repaired = applied.repaired().map(|key| {
-        let note = format!("{} {} had been changed by somebody else and is as it should be again", key.kind, key.name);
+        let note = format!(
+            "{} {} had been changed by somebody else and is as it should be again",
+            key.kind, key.name
+        );
         (event::DRIFT_REPAIRED, note)
     });
-    let pruned = applied.pruned.iter().map(|key| {
-        (event::PRUNED, format!("{} {} is no longer wanted and was deleted", key.kind, key.name))
-    });
+    let pruned = applied
+        .pruned
+        .iter()
+        .map(|key| (event::PRUNED, format!("{} {} is no longer wanted and was deleted", key.kind, key.name)));
     let replaced = applied.replaced.iter().map(|how| match how {
-        Replace::Grow(size) => (event::VOLUMES_GROWN, format!("volumes grow to {size}; no pod restarts for it")),
+        Replace::Grow(size) => {
+            (event::VOLUMES_GROWN, format!("volumes grow to {size}; no pod restarts for it"))
+        }
         Replace::Claims => {
             let note = "the StatefulSet is made anew, because its volumes change; volumes it had are kept";
             (event::WORKLOAD_REPLACED, note.to_owned())

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use kube::{
-    Client, Resource, ResourceExt,
-    core::DeserializeGuard,
-};
+use kube::{Client, Resource, ResourceExt, core::DeserializeGuard};
 use prism_api::{backend::PrismBackend, pattern::PrismPattern};
 use prism_engine::{
     cache::Difference,
@@ -38,23 +35,37 @@ pub(crate) fn start(
         let (client, scope, pulse) = (client.clone(), scope.clone(), health.pulse(kind.plural));
         let (ledger, queue, shutdown) = (ledger.clone(), ctx.queue.clone(), shutdown.clone());
         watches.spawn(async move {
-            let take = |event| ledger.observe(kind, event).into_iter().for_each(|owner| queue.add(owner, Lane::Child));
+            let take = |event| {
+                for owner in ledger.observe(kind, event) {
+                    queue.add(owner, Lane::Child);
+                }
+            };
             watch::children(client, kind, CHILD_SELECTOR, &scope, pulse, shutdown, take).await;
         });
     }
     watches.spawn({
-        let (client, scope, pulse) = (client.clone(), scope.clone(), health.pulse(kinds::PRISM_PATTERN.plural));
+        let (client, scope, pulse) =
+            (client.clone(), scope.clone(), health.pulse(kinds::PRISM_PATTERN.plural));
         let (ctx, shutdown) = (ctx.clone(), shutdown.clone());
         async move {
-            let take = |event| ctx.patterns.take(event).iter().for_each(|difference| wake_pattern(&ctx, difference));
+            let take = |event| {
+                for difference in ctx.patterns.take(event) {
+                    wake_pattern(&ctx, &difference);
+                }
+            };
             watch::objects(scope.api(client), &scope, pulse, shutdown, take).await;
         }
     });
     watches.spawn({
-        let (client, scope, pulse) = (client.clone(), scope.clone(), health.pulse(kinds::PRISM_BACKEND.plural));
+        let (client, scope, pulse) =
+            (client.clone(), scope.clone(), health.pulse(kinds::PRISM_BACKEND.plural));
         let (ctx, shutdown) = (ctx.clone(), shutdown.clone());
         async move {
-            let take = |event| ctx.backends.take(event).iter().for_each(|difference| wake_users(&ctx, difference));
+            let take = |event| {
+                for difference in ctx.backends.take(event) {
+                    wake_users(&ctx, &difference);
+                }
+            };
             watch::objects(scope.api(client), &scope, pulse, shutdown, take).await;
         }
     });
@@ -63,13 +74,18 @@ pub(crate) fn start(
 
 /// An edit jumps the queue; a status that somebody else has touched is put right in its turn.
 fn wake_pattern(ctx: &Context, difference: &Difference<DeserializeGuard<PrismPattern>>) {
-    let Some(object) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
+    let Some(object) = difference.after.as_ref().or(difference.before.as_ref()) else {
+        return;
+    };
     let key = key_of(kinds::PRISM_PATTERN, object.as_ref());
     let queue: &Queue = &ctx.queue;
     match (&difference.before, &difference.after) {
         (Some(before), Some(after)) if !is_edited(before.meta(), after.meta()) => {
-            let version = after.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default();
-            if before.resource_version() != after.resource_version() && !ctx.engine.is_own_report(&key, version) {
+            let version =
+                after.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default();
+            if before.resource_version() != after.resource_version()
+                && !ctx.engine.is_own_report(&key, version)
+            {
                 queue.add(key, Lane::Report);
             }
         }
@@ -88,7 +104,9 @@ fn is_edited(before: &kube::core::ObjectMeta, after: &kube::core::ObjectMeta) ->
 
 /// A backend that comes, changes or goes concerns the patterns that name it.
 fn wake_users(ctx: &Context, difference: &Difference<DeserializeGuard<PrismBackend>>) {
-    let Some(backend) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
+    let Some(backend) = difference.after.as_ref().or(difference.before.as_ref()) else {
+        return;
+    };
     if let (Some(before), Some(after)) = (&difference.before, &difference.after)
         && before.meta().generation == after.meta().generation
     {

@@ -65,7 +65,11 @@ impl Scale {
 /// `number` times ten to the `power`; fractions of a milli-unit round up, as in apimachinery.
 fn shift(number: i128, power: i32) -> Option<i128> {
     let factor = 10i128.checked_pow(power.unsigned_abs())?;
-    if power >= 0 { number.checked_mul(factor) } else { Some(number / factor + i128::from(number % factor > 0)) }
+    if power >= 0 {
+        number.checked_mul(factor)
+    } else {
+        Some(number / factor + i128::from(number % factor > 0))
+    }
 }
 
 #[cfg(test)]

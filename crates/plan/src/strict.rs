@@ -14,7 +14,9 @@ pub fn typed<T: DeserializeOwned + Serialize>(field: &str, value: &Value) -> Res
         .map_err(|error| Invalid::new(field, format!("{error}: correct it as on a Kubernetes pod")))?;
     let known = serde_json::to_value(&typed).map_err(|error| Invalid::new(field, error.to_string()))?;
     match unknown(field, value, &known) {
-        Some(path) => Err(Invalid::new(path, "is not a field of a Kubernetes pod: correct its spelling or remove it")),
+        Some(path) => {
+            Err(Invalid::new(path, "is not a field of a Kubernetes pod: correct its spelling or remove it"))
+        }
         None => Ok(typed),
     }
 }

@@ -9,7 +9,8 @@ const HASH_LENGTH: usize = 8;
 #[must_use]
 pub fn hash(text: &[u8], digits: usize) -> String {
     let sum = Sha256::digest(text);
-    sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>().chars().take(digits).collect()
+    let nibbles = sum.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).take(digits);
+    nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
 }
 
 /// `name` if it has at most `limit` characters, otherwise its beginning and a hash of the whole.

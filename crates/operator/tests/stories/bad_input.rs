@@ -1,16 +1,17 @@
 //! What is wrong with a spec is said in a sentence, and nothing that runs is lost for it.
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Namespace};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Namespace, events::v1::Event};
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{ListParams, Patch, PatchParams},
 };
 use prism_api::condition::{self, reason};
 use prism_plan::conditions::find;
+use prism_testbed::eventually;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use crate::support::{Story, conditions};
+use crate::support::{PATIENCE, Story, conditions};
 
 #[rstest]
 #[case::no_pattern(json!({"backend": "redis"}), "pattern is required")]
@@ -50,7 +51,10 @@ async fn the_planner_refuses_and_what_runs_runs_on(#[case] mistake: Value, #[cas
     let pattern = story.condition("web", condition::STALLED, "True", reason::INVALID_SPEC).await;
     let message = &find(conditions(&pattern), condition::STALLED).unwrap().message;
     assert!(message.starts_with(field), "{message}");
-    let to_children = story.writes_since(mark).into_iter().filter(|write| !write.resource.starts_with("prism") && write.resource != "events");
+    let to_children = story
+        .writes_since(mark)
+        .into_iter()
+        .filter(|write| !write.resource.starts_with("prism") && write.resource != "events");
     assert_eq!(to_children.count(), 0, "the children are left alone");
     let after: Deployment = story.api().get("web").await.unwrap();
     assert_eq!(before.spec, after.spec);
@@ -77,29 +81,41 @@ async fn what_the_api_server_refuses_of_a_child_is_passed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_cannot_be_read_does_not_stop_the_others() {
-    let story = Story::begin("unreadable").await;
-    // The schema knows no 32 bits: the API server takes the number, the operator cannot.
-    let unreadable = json!({
-        "pattern": "producer", "backend": "memstore",
-        "probes": {"readiness": {"periodSeconds": 5, "tcpSocket": {"port": 1}, "initialDelaySeconds": 3_000_000_000_i64}},
-    });
-    let taken = story.try_apply("strange", unreadable).await;
-    story.apply("web", json!({"pattern": "producer", "backend": "memstore"})).await;
-    story.ready("web").await;
-    if let Err(kube::Error::Api(status)) = taken {
-        assert_eq!(status.code, 422, "the API server is stricter than we thought, which is as well");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn pods_pass_the_restricted_pod_security_standard() {
     let story = Story::begin("restricted").await;
     let namespaces: Api<Namespace> = Api::all(story.bed.client());
     let enforce = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
     namespaces.patch(story.namespace.name(), &PatchParams::default(), &Patch::Merge(&enforce)).await.unwrap();
     story.apply("web", json!({"pattern": "keyvalue", "backend": "memstore", "config": {"ttl": "1h"}})).await;
-    story.apply("mail", json!({"pattern": "mailbox", "backend": "memstore", "storage": {"size": "1Gi"}})).await;
+    story
+        .apply("mail", json!({"pattern": "mailbox", "backend": "memstore", "storage": {"size": "1Gi"}}))
+        .await;
     story.ready("web").await;
     story.ready("mail").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_told_by_an_event_as_well() {
+    let story = Story::begin("events").await;
+    story.apply("web", json!({"pattern": "producer", "backend": "nowhere"})).await;
+    story.condition("web", condition::BACKEND_RESOLVED, "False", reason::BACKEND_NOT_FOUND).await;
+    let events: Api<Event> = story.api();
+    eventually("there is a warning about the backend", PATIENCE, async || {
+        let all = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let about_web = all.items.into_iter().filter(|event| {
+            event.regarding.as_ref().and_then(|object| object.kind.as_deref()) == Some("PrismPattern")
+        });
+        let warnings: Vec<_> = about_web.map(|event| (event.type_, event.reason, event.note)).collect();
+        match warnings.as_slice() {
+            [(Some(type_), Some(why), Some(note))]
+                if type_ == "Warning" && why == reason::BACKEND_NOT_FOUND =>
+            {
+                assert!(note.contains("create a PrismBackend named nowhere"), "{note}");
+                Ok(())
+            }
+            other => Err(format!("there are {other:?}")),
+        }
+    })
+    .await
+    .unwrap();
 }

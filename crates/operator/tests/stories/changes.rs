@@ -15,7 +15,11 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
     runtime::{WatchStreamExt, watcher},
 };
-use prism_api::{PrismBackend, PrismPattern, condition::{self, reason}, labels};
+use prism_api::{
+    PrismBackend, PrismPattern,
+    condition::{self, reason},
+    labels,
+};
 use prism_testbed::eventually;
 use serde_json::json;
 
@@ -24,10 +28,12 @@ use crate::support::{PATIENCE, Story, conditions};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pattern_changes_its_kind_and_serves_all_the_time() {
     let story = Story::begin("kind").await;
-    let spec = |kind: &str| json!({
-        "pattern": "consumer", "kind": kind, "backend": "memstore",
-        "autoscaling": {"minReplicas": 3, "maxReplicas": 9},
-    });
+    let spec = |kind: &str| {
+        json!({
+            "pattern": "consumer", "kind": kind, "backend": "memstore",
+            "autoscaling": {"minReplicas": 3, "maxReplicas": 9},
+        })
+    };
     story.apply("web", spec("Deployment")).await;
     story.ready("web").await;
 
@@ -39,7 +45,8 @@ async fn a_pattern_changes_its_kind_and_serves_all_the_time() {
         while let Some(Ok(event)) = events.next().await {
             match event {
                 watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
-                    let conditions = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+                    let conditions =
+                        pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
                     let is_ready = pod.metadata.deletion_timestamp.is_none()
                         && conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
                     ready.insert(pod.name_any(), is_ready);
@@ -65,7 +72,10 @@ async fn a_pattern_changes_its_kind_and_serves_all_the_time() {
     assert_eq!(pattern.status.unwrap().kind, Some(prism_api::workload::WorkloadKind::StatefulSet));
     let scaler = story.api::<HorizontalPodAutoscaler>().get("web").await.unwrap();
     assert_eq!(scaler.spec.unwrap().scale_target_ref.kind, "StatefulSet");
-    assert_eq!(story.api::<Service>().get("web-headless").await.unwrap().spec.unwrap().cluster_ip.as_deref(), Some("None"));
+    assert_eq!(
+        story.api::<Service>().get("web-headless").await.unwrap().spec.unwrap().cluster_ip.as_deref(),
+        Some("None")
+    );
 
     // A last event ends the count.
     let done: Pod = serde_json::from_value(json!({
@@ -79,16 +89,23 @@ async fn a_pattern_changes_its_kind_and_serves_all_the_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_image_and_a_new_configuration_roll_out() {
     let story = Story::begin("rollout").await;
-    let spec = |image: &str, batch: i32| json!({
-        "pattern": "producer", "backend": "memstore", "image": image, "config": {"batch": batch},
-    });
+    let spec = |image: &str, batch: i32| {
+        json!({
+            "pattern": "producer", "backend": "memstore", "image": image, "config": {"batch": batch},
+        })
+    };
     let template = async |what: &str, image: &str| {
         let wanted = image.to_owned();
-        let web: Deployment = story.object("web", what, move |web: &Deployment| {
-            let image = web.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()).map(|pod| pod.containers[0].image.clone());
-            if image == Some(Some(wanted.clone())) { Ok(()) } else { Err(format!("it has {image:?}")) }
-        })
-        .await;
+        let web: Deployment = story
+            .object("web", what, move |web: &Deployment| {
+                let image = web
+                    .spec
+                    .as_ref()
+                    .and_then(|spec| spec.template.spec.as_ref())
+                    .map(|pod| pod.containers[0].image.clone());
+                if image == Some(Some(wanted.clone())) { Ok(()) } else { Err(format!("it has {image:?}")) }
+            })
+            .await;
         web.spec.unwrap().template
     };
     story.apply("web", spec("example.com/one:1", 1)).await;
@@ -98,11 +115,13 @@ async fn a_new_image_and_a_new_configuration_roll_out() {
     let two = template("the second image", "example.com/two:2").await;
     assert_eq!(one.metadata, two.metadata, "the configuration did not change");
     story.apply("web", spec("example.com/two:2", 2)).await;
-    story.object("web-config", "the file has changed", |config: &ConfigMap| {
-        let file = config.data.as_ref().and_then(|files| files.get("config.yaml")).cloned().unwrap_or_default();
-        if file.contains("batch: 2") { Ok(()) } else { Err(file) }
-    })
-    .await;
+    story
+        .object("web-config", "the file has changed", |config: &ConfigMap| {
+            let file =
+                config.data.as_ref().and_then(|files| files.get("config.yaml")).cloned().unwrap_or_default();
+            if file.contains("batch: 2") { Ok(()) } else { Err(file) }
+        })
+        .await;
     story.ready("web").await;
     let three = template("the same image", "example.com/two:2").await;
     assert_ne!(two.metadata, three.metadata, "the hash of the configuration rolls the pods");
@@ -117,7 +136,9 @@ async fn what_is_no_longer_wanted_goes() {
     });
     story.apply("web", full.clone()).await;
     story.ready("web").await;
-    story.apply("web", json!({"pattern": "producer", "backend": "memstore", "serviceAccountName": "default"})).await;
+    story
+        .apply("web", json!({"pattern": "producer", "backend": "memstore", "serviceAccountName": "default"}))
+        .await;
     story.gone::<ConfigMap>("web-config").await;
     story.gone::<HorizontalPodAutoscaler>("web").await;
     story.gone::<PodDisruptionBudget>("web").await;
@@ -154,7 +175,8 @@ async fn a_paused_pattern_is_left_alone_and_still_reported() {
     story.apply("web", json!({"pattern": "producer", "backend": "memstore", "replicas": 5})).await;
     story.api::<Service>().delete("web", &DeleteParams::default()).await.unwrap();
     story.condition("web", condition::RECONCILING, "False", reason::PAUSED).await;
-    let to_children: Vec<_> = story.writes_since(mark).into_iter().filter(|write| write.resource != "prismpatterns").collect();
+    let to_children: Vec<_> =
+        story.writes_since(mark).into_iter().filter(|write| write.resource != "prismpatterns").collect();
     assert!(to_children.is_empty(), "{to_children:?}");
 
     story.annotate("web", labels::PAUSED, None).await;
@@ -170,12 +192,15 @@ async fn a_requested_reconciliation_applies_everything_and_is_acknowledged() {
     story.ready("web").await;
     let mark = story.mark();
     story.annotate("web", labels::RECONCILE_REQUESTED_AT, Some("2026-11-21T10:00:00Z")).await;
-    story.pattern("web", "acknowledges the request", |pattern| {
-        let handled = pattern.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
-        handled == Some("2026-11-21T10:00:00Z")
-    })
-    .await;
-    let applied: Vec<_> = story.writes_since(mark).into_iter().filter(|write| write.resource != "prismpatterns").collect();
+    story
+        .pattern("web", "acknowledges the request", |pattern| {
+            let handled =
+                pattern.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
+            handled == Some("2026-11-21T10:00:00Z")
+        })
+        .await;
+    let applied: Vec<_> =
+        story.writes_since(mark).into_iter().filter(|write| write.resource != "prismpatterns").collect();
     assert_eq!(applied.len(), 3, "account, workload and Service are applied again");
 }
 
@@ -198,7 +223,9 @@ async fn a_backend_that_comes_later_reaches_the_pods() {
     story.condition("web", condition::BACKEND_RESOLVED, "True", reason::BACKEND_FOUND).await;
     let web: Deployment = story.api().get("web").await.unwrap();
     let env = web.spec.unwrap().template.spec.unwrap().containers.remove(0).env.unwrap();
-    let value = |name: &str| env.iter().find(|variable| variable.name == name).and_then(|variable| variable.value.clone());
+    let value = |name: &str| {
+        env.iter().find(|variable| variable.name == name).and_then(|variable| variable.value.clone())
+    };
     assert_eq!(value("REDIS_URL").as_deref(), Some("redis://sessions.caches.svc:6379"));
     assert_eq!(value("BACKEND_TYPE").as_deref(), Some("redis"));
     let password = env.iter().find(|variable| variable.name == "REDIS_PASSWORD").unwrap();
@@ -209,12 +236,19 @@ async fn a_backend_that_comes_later_reaches_the_pods() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_a_pattern_leaves_nothing() {
     let story = Story::begin("delete").await;
-    story.apply("web", json!({"pattern": "consumer", "backend": "memstore", "autoscaling": {"maxReplicas": 3}})).await;
+    story
+        .apply(
+            "web",
+            json!({"pattern": "consumer", "backend": "memstore", "autoscaling": {"maxReplicas": 3}}),
+        )
+        .await;
     story.ready("web").await;
     story.api::<PrismPattern>().delete("web", &DeleteParams::default()).await.unwrap();
     eventually("everything with the pattern's label is gone", PATIENCE, async || {
         let params = ListParams::default().labels("prism.io/pattern-instance=web");
-        let names = |metadata: Vec<ObjectMeta>| metadata.into_iter().filter_map(|metadata| metadata.name).collect::<Vec<_>>();
+        let names = |metadata: Vec<ObjectMeta>| {
+            metadata.into_iter().filter_map(|metadata| metadata.name).collect::<Vec<_>>()
+        };
         let mut left = Vec::new();
         macro_rules! list {
             ($($kind:ty),*) => {$(

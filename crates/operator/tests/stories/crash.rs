@@ -32,7 +32,15 @@ struct Process {
 impl Process {
     fn start(story: &Story, proxy: &FaultProxy) -> Self {
         let handle = Command::new(env!("CARGO_BIN_EXE_prism-operator"))
-            .args(["run", "--bind-address", "127.0.0.1:0", "--leader-elect", "false", "--watch-namespace", story.namespace.name()])
+            .args([
+                "run",
+                "--bind-address",
+                "127.0.0.1:0",
+                "--leader-elect",
+                "false",
+                "--watch-namespace",
+                story.namespace.name(),
+            ])
             .env("KUBECONFIG", proxy.kubeconfig())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -72,7 +80,15 @@ async fn children(story: &Story) -> BTreeMap<String, Value> {
             }
         )*};
     }
-    list!(ServiceAccount, ConfigMap, Deployment, StatefulSet, Service, PodDisruptionBudget, HorizontalPodAutoscaler);
+    list!(
+        ServiceAccount,
+        ConfigMap,
+        Deployment,
+        StatefulSet,
+        Service,
+        PodDisruptionBudget,
+        HorizontalPodAutoscaler
+    );
     all
 }
 
@@ -174,9 +190,11 @@ async fn a_kill_after_any_write_of_a_change_of_kind_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_after_any_write_of_growing_volumes_changes_nothing() {
-    let spec = |size: &str| json!({
-        "pattern": "mailbox", "backend": "memstore", "config": {"batch": 1}, "storage": {"size": size},
-        "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
-    });
+    let spec = |size: &str| {
+        json!({
+            "pattern": "mailbox", "backend": "memstore", "config": {"batch": 1}, "storage": {"size": size},
+            "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
+        })
+    };
     survives("crash-grow", vec![spec("1Gi"), spec("2Gi")]).await;
 }

@@ -1,6 +1,10 @@
 //! What others do to the children.
 
-use std::{collections::BTreeMap, fmt::Debug, time::{Duration, Instant}};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{
     NamespaceResourceScope,
@@ -38,7 +42,13 @@ async fn settled(name: &str, kind: &str) -> Story {
 /// Edits, relabels and deletes one child; each time it is as before, promptly.
 async fn is_repaired<K>(story: &Story, name: &str, edit: Value, field: &str)
 where
-    K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + serde::Serialize + Send + 'static,
+    K: Resource<Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + serde::Serialize
+        + Send
+        + 'static,
     K::DynamicType: Default,
 {
     let api = story.api::<K>();
@@ -52,7 +62,10 @@ where
     let all_labels_gone: BTreeMap<_, _> = expected.1.keys().map(|key| (key, Value::Null)).collect();
     let hands = [
         ("edited", edit),
-        ("relabelled", json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody-else", "app": "other"}}})),
+        (
+            "relabelled",
+            json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody-else", "app": "other"}}}),
+        ),
         ("stripped of its labels", json!({"metadata": {"labels": all_labels_gone}})),
         ("disowned", json!({"metadata": {"ownerReferences": null}})),
     ];
@@ -61,14 +74,22 @@ where
         let touched = api.patch(name, &params, &Patch::Merge(&patch)).await.unwrap();
         assert!(as_before(&touched).is_err(), "{what}: the story changes something");
         let since = Instant::now();
-        story.object(name, &format!("{} {name} is repaired after it was {what}", K::kind(&K::DynamicType::default())), &as_before).await;
+        story
+            .object(
+                name,
+                &format!("{} {name} is repaired after it was {what}", K::kind(&K::DynamicType::default())),
+                &as_before,
+            )
+            .await;
         assert!(since.elapsed() < PROMPTLY, "{what}: took {:?}", since.elapsed());
     }
     let since = Instant::now();
     api.delete(name, &DeleteParams::background()).await.unwrap();
     story
         .object(name, &format!("{} {name} is back", K::kind(&K::DynamicType::default())), |object: &K| {
-            if object.uid() == original.uid() { return Err("it is being deleted".to_owned()) }
+            if object.uid() == original.uid() {
+                return Err("it is being deleted".to_owned());
+            }
             as_before(object)
         })
         .await;
@@ -80,12 +101,26 @@ async fn every_child_of_a_deployment_is_repaired_promptly() {
     let story = settled("drift-deployment", "Deployment").await;
     let template = json!({"spec": {"template": {"spec": {"serviceAccountName": "other"}}}});
     is_repaired::<Deployment>(&story, "web", template, "/spec/template/spec/serviceAccountName").await;
-    is_repaired::<ConfigMap>(&story, "web-config", json!({"data": {"config.yaml": "batch: 1"}}), "/data").await;
-    is_repaired::<ServiceAccount>(&story, "web", json!({"automountServiceAccountToken": true}), "/automountServiceAccountToken").await;
+    is_repaired::<ConfigMap>(&story, "web-config", json!({"data": {"config.yaml": "batch: 1"}}), "/data")
+        .await;
+    is_repaired::<ServiceAccount>(
+        &story,
+        "web",
+        json!({"automountServiceAccountToken": true}),
+        "/automountServiceAccountToken",
+    )
+    .await;
     let ports = json!({"spec": {"ports": [{"name": "grpc", "port": 9999, "targetPort": 9999}]}});
     is_repaired::<Service>(&story, "web", ports, "/spec/ports").await;
-    is_repaired::<PodDisruptionBudget>(&story, "web", json!({"spec": {"maxUnavailable": 5}}), "/spec/maxUnavailable").await;
-    is_repaired::<HorizontalPodAutoscaler>(&story, "web", json!({"spec": {"maxReplicas": 99}}), "/spec").await;
+    is_repaired::<PodDisruptionBudget>(
+        &story,
+        "web",
+        json!({"spec": {"maxUnavailable": 5}}),
+        "/spec/maxUnavailable",
+    )
+    .await;
+    is_repaired::<HorizontalPodAutoscaler>(&story, "web", json!({"spec": {"maxReplicas": 99}}), "/spec")
+        .await;
     story.ready("web").await;
 }
 
@@ -126,7 +161,9 @@ async fn a_foreign_object_of_the_same_name_is_never_touched() {
     let foreign = story.create(&foreign).await;
     story.apply("web", json!({"pattern": "producer", "backend": "memstore"})).await;
     let pattern = story.condition("web", condition::STALLED, "True", reason::NAME_CONFLICT).await;
-    let message = &prism_plan::conditions::find(crate::support::conditions(&pattern), condition::STALLED).unwrap().message;
+    let message = &prism_plan::conditions::find(crate::support::conditions(&pattern), condition::STALLED)
+        .unwrap()
+        .message;
     assert!(message.contains("Service web") && message.contains("rename"), "{message}");
     let untouched = story.api::<Service>().get("web").await.unwrap();
     assert_eq!(untouched.resource_version(), foreign.resource_version());

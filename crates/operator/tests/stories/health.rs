@@ -44,7 +44,7 @@ async fn a_stuck_watch_makes_the_process_unready_and_a_quiet_one_does_not() {
 
     proxy.before(|seen| {
         let is_watch = seen.path.ends_with("/services") && seen.query.contains("watch=true");
-        if is_watch { Before::Delay(Duration::from_secs(600)) } else { Before::Pass }
+        if is_watch { Before::Delay(Duration::from_mins(10)) } else { Before::Pass }
     });
     let complaint = ready(503, "the operator is unready").await;
     assert!(complaint.contains("services") && complaint.contains("stuck"), "{complaint}");

@@ -40,17 +40,22 @@ async fn a_standby_takes_over_at_once_when_the_leader_leaves_in_order() {
     let third = Running::start(config(&story, "third"), story.identity().await).await;
     story.apply("web", json!({"pattern": "producer", "backend": "memstore"})).await;
     story.ready("web").await;
-    assert_eq!(first.metric("prism_operator_leader").await, 1.0);
-    assert_eq!(second.metric("prism_operator_leader").await + third.metric("prism_operator_leader").await, 0.0);
+    assert_eq!(first.metric("prism_operator_leader").await, 1);
+    assert_eq!(second.metric("prism_operator_leader").await + third.metric("prism_operator_leader").await, 0);
 
     let since = Instant::now();
     first.stop().await;
     story.apply("web", json!({"pattern": "producer", "backend": "memstore", "replicas": 2})).await;
-    story.pattern("web", "has two replicas", |pattern| {
-        pattern.status.as_ref().and_then(|status| status.available_replicas) == Some(2)
-    })
-    .await;
-    assert!(since.elapsed() < Duration::from_secs(6), "nobody waited for the lease to expire: {:?}", since.elapsed());
+    story
+        .pattern("web", "has two replicas", |pattern| {
+            pattern.status.as_ref().and_then(|status| status.available_replicas) == Some(2)
+        })
+        .await;
+    assert!(
+        since.elapsed() < Duration::from_secs(6),
+        "nobody waited for the lease to expire: {:?}",
+        since.elapsed()
+    );
     second.stop().await;
     third.stop().await;
 }

@@ -1,5 +1,8 @@
 //! Stories about the operator, told on a real control plane: `make test` starts one.
 
+// In a story, what is not as expected ends the story.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod bad_input;
 mod changes;
 mod crash;
@@ -11,3 +14,4 @@ mod replicas;
 mod samples;
 mod storage;
 mod support;
+mod unreadable;

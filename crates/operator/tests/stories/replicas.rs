@@ -32,21 +32,26 @@ fn scaled(min: i32, max: i32, label: &str) -> Value {
 
 async fn scale(story: &Story, replicas: i32) {
     let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    let _: Scale = story.api::<Deployment>().patch_scale("web", &PatchParams::default(), &patch).await.unwrap();
+    let _: Scale =
+        story.api::<Deployment>().patch_scale("web", &PatchParams::default(), &patch).await.unwrap();
 }
 
 async fn runs(story: &Story, replicas: i32, label: Option<&str>) -> Deployment {
     story
-        .object("web", &format!("the Deployment runs {replicas} of revision {label:?}"), |web: &Deployment| {
-            let spec = web.spec.as_ref().unwrap();
-            let labels = spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
-            let revision = labels.and_then(|labels| labels.get("revision")).map(String::as_str);
-            if spec.replicas == Some(replicas) && (label.is_none() || revision == label) {
-                Ok(())
-            } else {
-                Err(format!("it has {:?} of revision {revision:?}", spec.replicas))
-            }
-        })
+        .object(
+            "web",
+            &format!("the Deployment runs {replicas} of revision {label:?}"),
+            |web: &Deployment| {
+                let spec = web.spec.as_ref().unwrap();
+                let labels = spec.template.metadata.as_ref().and_then(|metadata| metadata.labels.as_ref());
+                let revision = labels.and_then(|labels| labels.get("revision")).map(String::as_str);
+                if spec.replicas == Some(replicas) && (label.is_none() || revision == label) {
+                    Ok(())
+                } else {
+                    Err(format!("it has {:?} of revision {revision:?}", spec.replicas))
+                }
+            },
+        )
         .await
 }
 
@@ -54,7 +59,9 @@ async fn runs(story: &Story, replicas: i32, label: Option<&str>) -> Deployment {
 fn writes_with_replicas(story: &Story) -> usize {
     let writes = story.writes();
     let deployments = writes.iter().filter(|write| write.resource == "deployments");
-    deployments.filter(|write| write.request_object.as_ref().is_some_and(|body| !body["spec"]["replicas"].is_null())).count()
+    deployments
+        .filter(|write| write.request_object.as_ref().is_some_and(|body| !body["spec"]["replicas"].is_null()))
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,10 +95,11 @@ async fn a_workload_made_anew_starts_where_the_autoscaler_had_left_it() {
     story.apply("web", scaled(1, 9, "one")).await;
     story.ready("web").await;
     scale(&story, 6).await;
-    story.pattern("web", "has 6 replicas in its status", |pattern| {
-        pattern.status.as_ref().and_then(|status| status.desired_replicas) == Some(6)
-    })
-    .await;
+    story
+        .pattern("web", "has 6 replicas in its status", |pattern| {
+            pattern.status.as_ref().and_then(|status| status.desired_replicas) == Some(6)
+        })
+        .await;
     story.api::<Deployment>().delete("web", &kube::api::DeleteParams::background()).await.unwrap();
     runs(&story, 6, None).await;
 }
@@ -101,7 +109,8 @@ fn lowest(story: &Story) -> (Arc<Mutex<i32>>, JoinHandle<()>) {
     let lowest = Arc::new(Mutex::new(i32::MAX));
     let (api, seen): (Api<Deployment>, _) = (story.api(), lowest.clone());
     let task = tokio::spawn(async move {
-        let mut objects = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff().applied_objects());
+        let mut objects =
+            std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff().applied_objects());
         while let Some(Ok(object)) = objects.next().await {
             let replicas = object.spec.and_then(|spec| spec.replicas).unwrap_or(1);
             let mut lowest = seen.lock().unwrap();
@@ -139,11 +148,13 @@ async fn without_an_autoscaler_the_spec_decides() {
     runs(&story, 2, None).await;
 
     let patch = Patch::Merge(json!({"spec": {"replicas": 3}}));
-    let _: Scale = story.api::<PrismPattern>().patch_scale("web", &PatchParams::default(), &patch).await.unwrap();
+    let _: Scale =
+        story.api::<PrismPattern>().patch_scale("web", &PatchParams::default(), &patch).await.unwrap();
     runs(&story, 3, None).await;
     story.ready("web").await;
     eventually("the scale of the pattern follows", PATIENCE, async || {
-        let scale: Scale = story.api::<PrismPattern>().get_scale("web").await.map_err(|error| error.to_string())?;
+        let scale: Scale =
+            story.api::<PrismPattern>().get_scale("web").await.map_err(|error| error.to_string())?;
         let status = scale.status.unwrap_or_default();
         if status.replicas == 3 && status.selector.as_deref() == Some("prism.io/pattern-instance=web") {
             Ok(())

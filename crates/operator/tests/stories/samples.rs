@@ -1,6 +1,10 @@
 //! Every sample is accepted, and the patterns among them become Ready.
 
-use std::{collections::BTreeSet, path::{Path, PathBuf}, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -25,7 +29,10 @@ const NAMESPACES: [&str; 4] = ["default", "prism", "prism-prod", "prism-system"]
 fn files() -> Vec<PathBuf> {
     let folders = [repository().join("config/samples"), repository().join("../shared/seed-samples")];
     let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
+        .collect();
     files.sort();
     files
 }
@@ -58,7 +65,8 @@ async fn every_sample_is_accepted_and_every_pattern_among_them_becomes_ready() {
         operators.push(Running::start(Config { namespace: Some(name.to_owned()), ..quick() }, cluster).await);
     }
     // One of the samples asks for a node of its own for each of its five pods.
-    let nodes = (0..5).map(|n| FakeNode::new(format!("data-{n}"), "zone-a").label("workload", "data-intensive"));
+    let nodes =
+        (0..5).map(|n| FakeNode::new(format!("data-{n}"), "zone-a").label("workload", "data-intensive"));
     nodes::add(&bed.client(), &nodes.collect::<Vec<_>>()).await.unwrap();
     let files = files();
     assert!(files.len() >= 6, "{files:?}");
@@ -66,12 +74,15 @@ async fn every_sample_is_accepted_and_every_pattern_among_them_becomes_ready() {
         kubectl_apply(&bed, file).await;
     }
     let patterns: Api<PrismPattern> = Api::all(bed.client());
-    let ready = eventually("all patterns of the samples are Ready", Duration::from_secs(120), async || {
+    let ready = eventually("all patterns of the samples are Ready", Duration::from_mins(2), async || {
         let all = patterns.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-        let all = all.into_iter().filter(|pattern| pattern.namespace().is_some_and(|namespace| NAMESPACES.contains(&namespace.as_str())));
+        let all = all.into_iter().filter(|pattern| {
+            pattern.namespace().is_some_and(|namespace| NAMESPACES.contains(&namespace.as_str()))
+        });
         let (ready, waiting): (Vec<_>, Vec<_>) =
             all.partition(|pattern| is_current(pattern) && is_true(conditions(pattern), condition::READY));
-        let names = |patterns: &[PrismPattern]| patterns.iter().map(ResourceExt::name_any).collect::<BTreeSet<_>>();
+        let names =
+            |patterns: &[PrismPattern]| patterns.iter().map(ResourceExt::name_any).collect::<BTreeSet<_>>();
         if waiting.is_empty() { Ok(names(&ready)) } else { Err(format!("{:?} are not", names(&waiting))) }
     })
     .await

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::support::Story;
 
-fn stored(storage: Value, replicas: i32) -> Value {
+fn stored(storage: impl Into<Value>, replicas: i32) -> Value {
+    let storage = storage.into();
     json!({"pattern": "mailbox", "backend": "memstore", "replicas": replicas, "storage": storage})
 }
 
@@ -43,7 +44,8 @@ async fn volumes_grow_and_no_pod_restarts() {
         story
             .object(&format!("data-mail-{n}"), "the volume has grown", |claim: &PersistentVolumeClaim| {
                 let capacity = claim.status.as_ref().and_then(|status| status.capacity.as_ref());
-                let capacity = capacity.and_then(|capacity| capacity.get("storage")).map(|size| size.0.as_str());
+                let capacity =
+                    capacity.and_then(|capacity| capacity.get("storage")).map(|size| size.0.as_str());
                 if capacity == Some("2Gi") { Ok(()) } else { Err(format!("it has {capacity:?}")) }
             })
             .await;
@@ -66,7 +68,9 @@ async fn what_volumes_cannot_do_is_refused_and_the_rest_is_done() {
 
     story.apply("mail", stored(json!({"size": "1Gi"}), 2)).await;
     let pattern = story.condition("mail", condition::STALLED, "True", reason::STORAGE_SHRINK_REFUSED).await;
-    let message = &prism_plan::conditions::find(crate::support::conditions(&pattern), condition::STALLED).unwrap().message;
+    let message = &prism_plan::conditions::find(crate::support::conditions(&pattern), condition::STALLED)
+        .unwrap()
+        .message;
     assert!(message.contains("spec.storage.size") && message.contains("2Gi"), "{message}");
     story
         .object("mail", "the replicas follow all the same", |set: &StatefulSet| {
@@ -87,7 +91,9 @@ async fn storage_makes_a_deployment_a_stateful_set_and_volumes_outlive_it() {
     let story = Story::begin("stateful").await;
     story.apply("mail", json!({"pattern": "keyvalue", "backend": "memstore"})).await;
     story.ready("mail").await;
-    story.apply("mail", json!({"pattern": "keyvalue", "backend": "memstore", "storage": {"size": "1Gi"}})).await;
+    story
+        .apply("mail", json!({"pattern": "keyvalue", "backend": "memstore", "storage": {"size": "1Gi"}}))
+        .await;
     story.gone::<Deployment>("mail").await;
     story.ready("mail").await;
     story.object("data-mail-0", "there is a volume", |_: &PersistentVolumeClaim| Ok(())).await;

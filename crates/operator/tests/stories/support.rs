@@ -18,14 +18,18 @@ use kube::{
 use prism_api::{condition, pattern::PrismPattern};
 use prism_operator::{Config, Operator};
 use prism_plan::conditions::{find, is_true};
-use prism_testbed::{AUDITED_GROUP, TestNamespace, Testbed, audit::{Entry, Mark}, until};
+use prism_testbed::{
+    AUDITED_GROUP, TestNamespace, Testbed,
+    audit::{Entry, Mark},
+    until,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for a machine that runs all stories at once; a story that is right takes seconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace with an operator of its own.
 pub(crate) struct Story {
@@ -124,7 +128,13 @@ impl Story {
     }
 
     /// Waits until the condition has that status and reason, for the current spec.
-    pub(crate) async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> PrismPattern {
+    pub(crate) async fn condition(
+        &self,
+        name: &str,
+        type_: &str,
+        status: &str,
+        reason: &str,
+    ) -> PrismPattern {
         self.pattern(name, &format!("has {type_}={status}, {reason}"), |pattern| {
             is_current(pattern)
                 && find(conditions(pattern), type_).is_some_and(|c| c.status == status && c.reason == reason)
@@ -145,17 +155,23 @@ impl Story {
     }
 
     /// Waits until `check` is content with the object, and returns it.
-    pub(crate) async fn object<K>(&self, name: &str, what: &str, check: impl Fn(&K) -> Result<(), String>) -> K
+    pub(crate) async fn object<K>(
+        &self,
+        name: &str,
+        what: &str,
+        check: impl Fn(&K) -> Result<(), String>,
+    ) -> K
     where
         K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
         K::DynamicType: Default,
     {
-        until(&self.api::<K>(), name, what, PATIENCE, |object| {
+        // Boxed, here and below: the futures of watches are large, and stories have many of them.
+        let api = self.api::<K>();
+        let look = until(&api, name, what, PATIENCE, |object| {
             let object = object.ok_or("it does not exist")?;
             check(object).map(|()| object.clone())
-        })
-        .await
-        .unwrap()
+        });
+        Box::pin(look).await.unwrap()
     }
 
     /// Waits until there is no such object.
@@ -164,11 +180,11 @@ impl Story {
         K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
         K::DynamicType: Default,
     {
-        until(&self.api::<K>(), name, &format!("{name} is gone"), PATIENCE, |object| {
+        let (api, what) = (self.api::<K>(), format!("{name} is gone"));
+        let look = until(&api, name, &what, PATIENCE, |object| {
             object.map_or(Ok(()), |_| Err("it is still there".to_owned()))
-        })
-        .await
-        .unwrap();
+        });
+        Box::pin(look).await.unwrap();
     }
 
     pub(crate) async fn create<K>(&self, object: &K) -> K
@@ -224,7 +240,7 @@ impl Running {
     }
 
     /// One number of its metrics.
-    pub(crate) async fn metric(&self, name: &str) -> f64 {
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
         let (_, text) = self.get("/metrics").await;
         let line = text.lines().find(|line| line.starts_with(name));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
@@ -265,14 +281,14 @@ async fn apply_crds(client: &Client) {
     for crd in prism_api::all_crds().unwrap() {
         let name = crd.name_any();
         api.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(&crd)).await.unwrap();
-        until(&api, &name, &format!("{name} is served"), PATIENCE, |crd| {
+        let what = format!("{name} is served");
+        let look = until(&api, &name, &what, PATIENCE, |crd| {
             let status = crd.and_then(|crd| crd.status.as_ref());
             let conditions = status.into_iter().flat_map(|status| status.conditions.iter().flatten());
             let is_served = conditions.into_iter().any(|c| c.type_ == "Established" && c.status == "True");
             if is_served { Ok(()) } else { Err("it is not established".to_owned()) }
-        })
-        .await
-        .unwrap();
+        });
+        Box::pin(look).await.unwrap();
     }
 }
 

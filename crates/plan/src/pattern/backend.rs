@@ -80,7 +80,8 @@ fn named(spec: &PrismPatternSpec) -> Vec<BackendUse> {
 
 /// A `PrismBackend` of that name, or the one that `backendConfig` refers to, or a built-in type.
 fn find(spec: &PrismPatternSpec, used: &BackendUse, namespace: &str, facts: &Facts) -> Backend {
-    let backend = Backend { name: used.name().to_owned(), config: used.config().cloned(), ..Backend::default() };
+    let backend =
+        Backend { name: used.name().to_owned(), config: used.config().cloned(), ..Backend::default() };
     if let Some(resource) = facts.backends.get(used.name()) {
         return from_resource(backend, resource, namespace);
     }
@@ -138,7 +139,8 @@ fn built_in(backend: Backend, spec: &PrismPatternSpec) -> Backend {
 
 /// The address in the settings: of the backend itself, then `backendConfig`, then `config`.
 fn address(spec: &PrismPatternSpec, backend: &Backend, keys: &[&str]) -> Option<String> {
-    let nested = spec.backend_config.as_ref().and_then(|all| all.get(&backend.name)).and_then(Value::as_object);
+    let nested =
+        spec.backend_config.as_ref().and_then(|all| all.get(&backend.name)).and_then(Value::as_object);
     let settings = [backend.config.as_ref(), nested, spec.backend_config.as_ref(), spec.config.as_ref()];
     settings.into_iter().flatten().find_map(|settings| {
         let mut keys = keys.iter().chain(&COMMON_ADDRESSES);

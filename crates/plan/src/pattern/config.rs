@@ -33,7 +33,8 @@ pub(super) fn name(pattern: &ResolvedPattern) -> String {
 
 /// Changes with the content of the files: on the pod template it makes a change roll out.
 pub(super) fn hash(files: &BTreeMap<String, String>) -> String {
-    let content: String = files.iter().map(|(name, content)| format!("{name}\0{content}\0")).collect();
+    let content: Vec<&str> = files.iter().flat_map(|(name, content)| [name.as_str(), content]).collect();
+    let content = content.join("\0");
     text::hash(content.as_bytes(), 16)
 }
 
@@ -64,5 +65,6 @@ fn backend_settings(pattern: &ResolvedPattern) -> FreeForm {
 }
 
 fn yaml(field: &str, settings: &FreeForm) -> Result<String, Invalid> {
-    serde_saphyr::to_string(settings).map_err(|error| Invalid::new(field, format!("cannot be written as YAML: {error}")))
+    serde_saphyr::to_string(settings)
+        .map_err(|error| Invalid::new(field, format!("cannot be written as YAML: {error}")))
 }

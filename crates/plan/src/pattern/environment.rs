@@ -22,7 +22,9 @@ pub(super) fn build(pattern: &ResolvedPattern) -> Vec<EnvVar> {
         env.extend(address(first).map(|source| source.named("CONNECTION_STRING")));
     }
     env.extend(pattern.spec.proxy_endpoint.as_ref().map(|proxy| literal("PROXY_ENDPOINT", proxy)));
-    for (file, name) in [(config::CONFIG_FILE, "PRISM_CONFIG"), (config::BACKEND_FILE, "PRISM_BACKEND_CONFIG")] {
+    for (file, name) in
+        [(config::CONFIG_FILE, "PRISM_CONFIG"), (config::BACKEND_FILE, "PRISM_BACKEND_CONFIG")]
+    {
         let is_there = config::files(pattern).is_ok_and(|files| files.contains_key(file));
         env.extend(is_there.then(|| literal(name, format!("{}/{file}", config::MOUNT_PATH))));
     }
@@ -46,7 +48,8 @@ fn consumer_group(pattern: &ResolvedPattern) -> &str {
 
 fn group_in(settings: Option<&FreeForm>) -> Option<&str> {
     let settings = settings?;
-    let nested = settings.values().filter_map(Value::as_object).find_map(|nested| nested.get("consumerGroup"));
+    let nested =
+        settings.values().filter_map(Value::as_object).find_map(|nested| nested.get("consumerGroup"));
     settings.get("consumerGroup").or(nested).and_then(Value::as_str)
 }
 

@@ -82,7 +82,8 @@ impl From<&PrismBackendSpec> for BackendFacts {
     fn from(spec: &PrismBackendSpec) -> Self {
         let connection = spec.connection.clone().unwrap_or_default();
         let url = connection.url.or_else(|| spec.connection_string.clone());
-        let scheme = url.as_deref().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme.to_owned());
+        let scheme =
+            url.as_deref().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme.to_owned());
         let product = spec.type_.clone().filter(|type_| !CATEGORIES.contains(&type_.as_str()));
         Self {
             provider: spec.provider.clone().or(product).or_else(|| scheme.map(provider_of_scheme)),

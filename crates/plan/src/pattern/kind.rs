@@ -40,7 +40,11 @@ mod tests {
     use rstest::rstest;
 
     fn spec(kind: Option<WorkloadKind>, has_storage: bool) -> PrismPatternSpec {
-        PrismPatternSpec { kind, storage: has_storage.then(StorageSpec::default), ..PrismPatternSpec::default() }
+        PrismPatternSpec {
+            kind,
+            storage: has_storage.then(StorageSpec::default),
+            ..PrismPatternSpec::default()
+        }
     }
 
     #[rstest]

@@ -43,7 +43,7 @@ pub struct Plan {
     pub children: Children,
     /// A workload of the other kind that stays until its successor serves.
     pub keep: Option<WorkloadKind>,
-    /// The StatefulSet has to be deleted and made anew, pods and volumes untouched.
+    /// The `StatefulSet` has to be deleted and made anew, pods and volumes untouched.
     pub replace: Option<Replace>,
     /// Why the volumes are not as the spec wants them.
     pub storage: StorageVerdict,

@@ -1,7 +1,10 @@
 //! Where the pods run.
 
 use k8s_openapi::{
-    api::core::v1::{Affinity, PodAffinityTerm, PodAntiAffinity, PodSpec, Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm},
+    api::core::v1::{
+        Affinity, PodAffinityTerm, PodAntiAffinity, PodSpec, Toleration, TopologySpreadConstraint,
+        WeightedPodAffinityTerm,
+    },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 use prism_api::placement::PlacementStrategy;
@@ -19,7 +22,10 @@ pub(super) fn fill(pattern: &ResolvedPattern, pod: &mut PodSpec) {
     let constraints = if wish.topology_spread_constraints.is_empty() {
         preset.constraints
     } else {
-        wish.topology_spread_constraints.into_iter().map(|constraint| about_own_pods(constraint, pattern)).collect()
+        wish.topology_spread_constraints
+            .into_iter()
+            .map(|constraint| about_own_pods(constraint, pattern))
+            .collect()
     };
     let tolerations: Vec<_> = wish.tolerations.into_iter().chain(preset.tolerations).collect();
     pod.affinity = wish.affinity.or(preset.affinity);
@@ -76,7 +82,10 @@ fn spread(topology_key: &str, pattern: &ResolvedPattern) -> TopologySpreadConstr
 }
 
 /// A constraint without a selector would count no pods at all: it means the pattern's own.
-fn about_own_pods(constraint: TopologySpreadConstraint, pattern: &ResolvedPattern) -> TopologySpreadConstraint {
+fn about_own_pods(
+    constraint: TopologySpreadConstraint,
+    pattern: &ResolvedPattern,
+) -> TopologySpreadConstraint {
     let selector = constraint.label_selector.unwrap_or_else(|| own_pods(pattern));
     TopologySpreadConstraint { label_selector: Some(selector), ..constraint }
 }

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, LocalObjectReference, PodSecurityContext,
-        PodSpec, PodTemplateSpec, SeccompProfile, SecurityContext, Volume, VolumeMount,
+        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, LocalObjectReference,
+        PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, SecurityContext, Volume, VolumeMount,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use prism_api::labels;
 use serde_json::Value;
 
-use super::{config, environment, labels as pattern_labels, placement, pod_template, profile, resolved::ResolvedPattern, service_account, storage};
+use super::{
+    config, environment, labels as pattern_labels, placement, pod_template, profile,
+    resolved::ResolvedPattern, service_account, storage,
+};
 use crate::{invalid::Invalid, strict};
 
 /// User and group of the pods: the `nonroot` of distroless images.
@@ -52,11 +55,15 @@ fn pod(pattern: &ResolvedPattern, files: &BTreeMap<String, String>) -> Result<Po
     if !files.is_empty() {
         volumes.push(Volume {
             name: CONFIG_VOLUME.to_owned(),
-            config_map: Some(ConfigMapVolumeSource { name: config::name(pattern), ..ConfigMapVolumeSource::default() }),
+            config_map: Some(ConfigMapVolumeSource {
+                name: config::name(pattern),
+                ..ConfigMapVolumeSource::default()
+            }),
             ..Volume::default()
         });
     }
-    let secrets = spec.image_pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() });
+    let secrets =
+        spec.image_pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() });
     let secrets: Vec<_> = secrets.collect();
     let mut pod = PodSpec {
         containers: vec![runner(pattern, !files.is_empty())],
@@ -74,7 +81,11 @@ fn pod(pattern: &ResolvedPattern, files: &BTreeMap<String, String>) -> Result<Po
 
 fn own_volumes(pattern: &ResolvedPattern) -> Result<Vec<Volume>, Invalid> {
     let volumes = pattern.spec.volumes.iter().enumerate();
-    volumes.map(|(index, volume)| strict::typed(&format!("spec.volumes[{index}]"), &Value::Object(volume.clone()))).collect()
+    volumes
+        .map(|(index, volume)| {
+            strict::typed(&format!("spec.volumes[{index}]"), &Value::Object(volume.clone()))
+        })
+        .collect()
 }
 
 fn runner(pattern: &ResolvedPattern, has_config: bool) -> Container {

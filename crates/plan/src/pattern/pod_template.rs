@@ -8,12 +8,20 @@ use crate::{invalid::Invalid, strict};
 
 /// Merges `spec.podTemplate` into `template`, lists by their Kubernetes merge keys. The labels that
 /// selectors rely on stay: a workload must never lose its own pods.
-pub(super) fn patch(pattern: &ResolvedPattern, mut template: PodTemplateSpec) -> Result<PodTemplateSpec, Invalid> {
-    let Some(patch) = &pattern.spec.pod_template else { return Ok(template) };
+pub(super) fn patch(
+    pattern: &ResolvedPattern,
+    mut template: PodTemplateSpec,
+) -> Result<PodTemplateSpec, Invalid> {
+    let Some(patch) = &pattern.spec.pod_template else {
+        return Ok(template);
+    };
     let patch: PodTemplateSpec = strict::typed("spec.podTemplate", &Value::Object(with_containers(patch)))?;
     template.merge_from(patch);
     let metadata = template.metadata.get_or_insert_default();
-    metadata.labels.get_or_insert_default().extend(labels::workload_selector(&pattern.name, pattern.kind.value));
+    metadata
+        .labels
+        .get_or_insert_default()
+        .extend(labels::workload_selector(&pattern.name, pattern.kind.value));
     Ok(template)
 }
 

@@ -66,6 +66,11 @@ pub(super) fn probes(pattern: &ResolvedPattern) -> DefaultProbes {
         (RuntimeProfile::Upstream, _) => return DefaultProbes::default(),
     };
     let readiness = Probe { period_seconds: Some(5), failure_threshold: Some(3), ..check.clone() };
-    let liveness = Probe { initial_delay_seconds: Some(10), period_seconds: Some(10), failure_threshold: Some(3), ..check };
+    let liveness = Probe {
+        initial_delay_seconds: Some(10),
+        period_seconds: Some(10),
+        failure_threshold: Some(3),
+        ..check
+    };
     DefaultProbes { liveness: Some(liveness), readiness: Some(readiness) }
 }

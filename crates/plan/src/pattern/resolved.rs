@@ -73,7 +73,9 @@ impl ResolvedPattern {
         let name = pattern.metadata.name.clone().unwrap_or_default();
         let pattern_type = spec
             .pattern_type()
-            .ok_or_else(|| Invalid::new("spec.pattern", "name the pattern to run, such as keyvalue or consumer"))?
+            .ok_or_else(|| {
+                Invalid::new("spec.pattern", "name the pattern to run, such as keyvalue or consumer")
+            })?
             .to_owned();
         let stack = pattern.metadata.labels.as_ref().and_then(|all| all.get(labels::STACK)).cloned();
         let kind = kind::decide(&spec, &pattern_type);
@@ -82,7 +84,10 @@ impl ResolvedPattern {
         let scaler = active_scaler(&spec);
         Ok(Self {
             workload: workload_name(&name, kind.value),
-            image: spec.image.clone().unwrap_or_else(|| facts.defaults.image(&format!("{pattern_type}-runner"))),
+            image: spec
+                .image
+                .clone()
+                .unwrap_or_else(|| facts.defaults.image(&format!("{pattern_type}-runner"))),
             profile: spec.runtime_profile.unwrap_or_default(),
             replicas: replicas(pattern, scaler, kind.value, facts),
             port: spec.service.as_ref().and_then(|service| service.port).unwrap_or(DEFAULT_PORT),

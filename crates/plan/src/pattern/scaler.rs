@@ -22,7 +22,10 @@ pub(super) fn build(pattern: &ResolvedPattern) -> Result<Option<HorizontalPodAut
         return Ok(None);
     };
     let max_replicas = autoscaling.max_replicas.ok_or_else(|| {
-        Invalid::new("spec.autoscaling.maxReplicas", "set the largest number of replicas to run, or enabled: false")
+        Invalid::new(
+            "spec.autoscaling.maxReplicas",
+            "set the largest number of replicas to run, or enabled: false",
+        )
     })?;
     Ok(Some(HorizontalPodAutoscaler {
         metadata: metadata(pattern, &pattern.workload),
@@ -54,7 +57,8 @@ fn metrics(autoscaling: &Autoscaling) -> Result<Vec<MetricSpec>, Invalid> {
     let is_silent = cpu.is_none() && memory.is_none() && autoscaling.metrics.is_empty();
     let cpu = cpu.or_else(|| is_silent.then_some(DEFAULT_CPU_PERCENT));
     let percentages = [("cpu", cpu), ("memory", memory)].into_iter();
-    let mut metrics: Vec<_> = percentages.filter_map(|(name, percent)| Some(utilization(name, percent?))).collect();
+    let mut metrics: Vec<_> =
+        percentages.filter_map(|(name, percent)| Some(utilization(name, percent?))).collect();
     for (index, metric) in autoscaling.metrics.iter().enumerate() {
         metrics.push(convert(index, metric)?);
     }

@@ -49,7 +49,13 @@ pub enum Problem {
 
 /// The status after a pass. `facts` are those after it.
 #[must_use]
-pub fn status(pattern: &PrismPattern, plan: &Plan, facts: &Facts, report: Report, now: Timestamp) -> PrismPatternStatus {
+pub fn status(
+    pattern: &PrismPattern,
+    plan: &Plan,
+    facts: &Facts,
+    report: Report,
+    now: Timestamp,
+) -> PrismPatternStatus {
     let previous = pattern.status.clone().unwrap_or_default();
     let resolved = &plan.pattern;
     let workload = facts.workload(resolved.kind.value).cloned().unwrap_or_default();
@@ -60,7 +66,9 @@ pub fn status(pattern: &PrismPattern, plan: &Plan, facts: &Facts, report: Report
     let mut conditions = Conditions::new(&previous.conditions, pattern.metadata.generation, now);
     match (&stall, &rollout) {
         (Some((reason, message)), _) => conditions.set(condition::READY, false, reason, *message),
-        (None, rollout) => conditions.set(condition::READY, rollout.is_ready, rollout.reason, rollout.message.as_str()),
+        (None, rollout) => {
+            conditions.set(condition::READY, rollout.is_ready, rollout.reason, rollout.message.as_str());
+        }
     }
     reconciling(&mut conditions, &problems, &rollout, report.is_paused);
     if let Some((reason, message)) = &stall {
@@ -91,13 +99,19 @@ pub fn status(pattern: &PrismPattern, plan: &Plan, facts: &Facts, report: Report
 
 /// The status of a pattern whose spec cannot be followed: what runs, runs on, and is still counted.
 #[must_use]
-pub fn refused(pattern: &PrismPattern, invalid: &Invalid, facts: &Facts, now: Timestamp) -> PrismPatternStatus {
+pub fn refused(
+    pattern: &PrismPattern,
+    invalid: &Invalid,
+    facts: &Facts,
+    now: Timestamp,
+) -> PrismPatternStatus {
     let previous = pattern.status.clone().unwrap_or_default();
     let workload = previous.kind.and_then(|kind| facts.workload(kind)).cloned().unwrap_or_default();
     let mut conditions = Conditions::new(&previous.conditions, pattern.metadata.generation, now);
     conditions.set(condition::READY, false, reason::INVALID_SPEC, invalid.to_string());
     conditions.set(condition::STALLED, true, reason::INVALID_SPEC, invalid.to_string());
-    [condition::BACKEND_RESOLVED, condition::SCALING_ACTIVE].into_iter().for_each(|type_| conditions.keep(type_));
+    conditions.keep(condition::BACKEND_RESOLVED);
+    conditions.keep(condition::SCALING_ACTIVE);
     let conditions = conditions.finish();
     PrismPatternStatus {
         observed_generation: pattern.metadata.generation,
@@ -174,7 +188,9 @@ impl Rollout {
             Some(failure) if available < desired => {
                 (false, false, reason::WORKLOAD_UNAVAILABLE, format!("{counts}: {failure}"))
             }
-            _ if is_complete && desired == 0 => (true, false, reason::SCALED_TO_ZERO, "no replicas are wanted".to_owned()),
+            _ if is_complete && desired == 0 => {
+                (true, false, reason::SCALED_TO_ZERO, "no replicas are wanted".to_owned())
+            }
             _ if is_complete => (true, false, reason::WORKLOAD_READY, counts),
             _ if is_observed && available >= desired && desired > 0 => {
                 (true, true, reason::WORKLOAD_READY, format!("{counts}, {updated} of them up to date"))
@@ -188,7 +204,8 @@ impl Rollout {
 /// `Reconciling` stands there only while it is true, or to say that it cannot be.
 fn reconciling(conditions: &mut Conditions<'_>, problems: &[Problem], rollout: &Rollout, is_paused: bool) {
     if is_paused {
-        let message = "reconciliation is paused: remove the annotation prism.io/pause-reconciliation to go on";
+        let message =
+            "reconciliation is paused: remove the annotation prism.io/pause-reconciliation to go on";
         conditions.set(condition::RECONCILING, false, reason::PAUSED, message);
         return;
     }
@@ -207,7 +224,12 @@ fn reconciling(conditions: &mut Conditions<'_>, problems: &[Problem], rollout: &
 fn backend_resolved(conditions: &mut Conditions<'_>, backends: &[Backend]) {
     let worst = backends.iter().max_by_key(|backend| backend.found.badness());
     let Some(Backend { name, found, .. }) = worst else {
-        return conditions.set(condition::BACKEND_RESOLVED, true, reason::NO_BACKEND, "the pattern names no backend");
+        return conditions.set(
+            condition::BACKEND_RESOLVED,
+            true,
+            reason::NO_BACKEND,
+            "the pattern names no backend",
+        );
     };
     let (status, reason, message) = match found {
         Found::Resource => (true, reason::BACKEND_FOUND, format!("PrismBackend {name} was found")),
@@ -215,17 +237,23 @@ fn backend_resolved(conditions: &mut Conditions<'_>, backends: &[Backend]) {
         Found::WithoutAddress => (
             false,
             reason::CONNECTION_MISSING,
-            format!("backend {name} has no address: create a PrismBackend named {name}, or set its address in spec.backendConfig"),
+            format!(
+                "backend {name} has no address: create a PrismBackend named {name}, or set its address in spec.backendConfig"
+            ),
         ),
         Found::NotPermitted => (
             false,
             reason::REF_NOT_PERMITTED,
-            format!("backend {name} refers to another namespace, which has not consented: use a PrismBackend and a Secret of this namespace"),
+            format!(
+                "backend {name} refers to another namespace, which has not consented: use a PrismBackend and a Secret of this namespace"
+            ),
         ),
         Found::Nowhere => (
             false,
             reason::BACKEND_NOT_FOUND,
-            format!("backend {name} was not found: create a PrismBackend named {name} in this namespace, or correct spec.backend"),
+            format!(
+                "backend {name} was not found: create a PrismBackend named {name} in this namespace, or correct spec.backend"
+            ),
         ),
     };
     conditions.set(condition::BACKEND_RESOLVED, status, reason, message);

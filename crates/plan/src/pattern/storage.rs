@@ -6,7 +6,11 @@ use k8s_openapi::{
     api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements},
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
-use prism_api::{condition::reason, names, labels, workload::{StorageSpec, WorkloadKind}};
+use prism_api::{
+    condition::reason,
+    labels, names,
+    workload::{StorageSpec, WorkloadKind},
+};
 
 use super::{
     facts::{Claim, Facts},
@@ -61,7 +65,9 @@ impl StorageVerdict {
 /// Compares the wish with what is there. Claim templates are immutable (kubernetes/kubernetes#69041).
 pub(super) fn judge(pattern: &ResolvedPattern, facts: &Facts) -> StorageVerdict {
     let live = facts.stateful_set.as_ref().filter(|_| pattern.kind.value == WorkloadKind::StatefulSet);
-    let Some(live) = live else { return StorageVerdict::InPlace };
+    let Some(live) = live else {
+        return StorageVerdict::InPlace;
+    };
     match (pattern.spec.storage.as_ref().map(claim), live.claims.first()) {
         (None, None) => StorageVerdict::InPlace,
         (Some(_), None) | (None, Some(_)) => StorageVerdict::Replace(Replace::Claims),
@@ -72,16 +78,22 @@ pub(super) fn judge(pattern: &ResolvedPattern, facts: &Facts) -> StorageVerdict 
 fn judge_change(wanted: Claim, live: &Claim) -> StorageVerdict {
     let refused = |reason, advice| StorageVerdict::Refused { reason, advice, keep: live.clone() };
     if wanted.storage_class != live.storage_class {
-        let class = live.storage_class.as_ref().map_or("left out".to_owned(), |class| format!("set back to {class}"));
+        let class =
+            live.storage_class.as_ref().map_or("left out".to_owned(), |class| format!("set back to {class}"));
         return refused(
             reason::STORAGE_CLASS_CHANGE_REFUSED,
-            format!("spec.storage.storageClass cannot change once volumes exist: it has to be {class}; to move the data, create a new pattern"),
+            format!(
+                "spec.storage.storageClass cannot change once volumes exist: it has to be {class}; to move the data, create a new pattern"
+            ),
         );
     }
     if wanted.access_modes != live.access_modes {
         return refused(
             reason::IMMUTABLE_CHANGE_REFUSED,
-            format!("spec.storage.accessModes cannot change once volumes exist: set them back to {}", live.access_modes.join(", ")),
+            format!(
+                "spec.storage.accessModes cannot change once volumes exist: set them back to {}",
+                live.access_modes.join(", ")
+            ),
         );
     }
     match compare(&wanted.size, &live.size) {
@@ -89,7 +101,10 @@ fn judge_change(wanted: Claim, live: &Claim) -> StorageVerdict {
         Some(Ordering::Greater) => StorageVerdict::Replace(Replace::Grow(wanted.size)),
         Some(Ordering::Less) | None => refused(
             reason::STORAGE_SHRINK_REFUSED,
-            format!("spec.storage.size: volumes cannot shrink from {} to {}; set it to at least {0}", live.size, wanted.size),
+            format!(
+                "spec.storage.size: volumes cannot shrink from {} to {}; set it to at least {0}",
+                live.size, wanted.size
+            ),
         ),
     }
 }

@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 use super::*;
 use crate::conditions::{find, is_true};
 
-fn pattern(spec: Value) -> PrismPattern {
+fn pattern(spec: impl Into<Value>) -> PrismPattern {
     serde_json::from_value(json!({
         "apiVersion": "prism.io/v1alpha1", "kind": "PrismPattern",
         "metadata": {"name": "orders", "namespace": "shop", "uid": "0000-1111", "generation": 3},
-        "spec": spec,
+        "spec": spec.into(),
     }))
     .unwrap()
 }
 
-fn planned(spec: Value) -> Plan {
+fn planned(spec: impl Into<Value>) -> Plan {
     plan(&pattern(spec), &Facts::default()).unwrap()
 }
 
-fn with(mut spec: Value, more: Value) -> Value {
-    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+fn with(mut spec: Value, field: &str, value: impl Into<Value>) -> Value {
+    spec[field] = value.into();
     spec
 }
 
@@ -120,13 +120,19 @@ fn what_the_spec_sets_wins_over_what_the_operator_would() {
     });
     let plan = planned(spec);
     let runner = runner(&plan);
-    assert_eq!((runner.command.unwrap(), runner.args.unwrap()), (vec!["/bin/run".to_owned()], vec!["--fast".to_owned()]));
+    assert_eq!(
+        (runner.command.unwrap(), runner.args.unwrap()),
+        (vec!["/bin/run".to_owned()], vec!["--fast".to_owned()])
+    );
     let env = runner.env.unwrap();
     let group: Vec<_> = env.iter().filter(|variable| variable.name == "CONSUMER_GROUP").collect();
     assert_eq!(group.len(), 1);
     assert_eq!(group[0].value.as_deref(), Some("mine"));
     assert!(runner.readiness_probe.unwrap().tcp_socket.is_some());
-    assert!(runner.liveness_probe.unwrap().http_get.is_some(), "the one that is left out comes from the profile");
+    assert!(
+        runner.liveness_probe.unwrap().http_get.is_some(),
+        "the one that is left out comes from the profile"
+    );
     assert_eq!(runner.working_dir.as_deref(), Some("/tmp"));
     let Workload::StatefulSet(set) = plan.children.workload else { panic!("a StatefulSet") };
     let pod = set.spec.unwrap().template.spec.unwrap();
@@ -196,7 +202,8 @@ fn readiness_follows_the_workload(
     #[case] phase: Phase,
 ) {
     let mut pattern = pattern(json!({"pattern": "producer", "backend": "memstore"}));
-    pattern.status = Some(prism_api::PrismPatternStatus { phase: before, ..prism_api::PrismPatternStatus::default() });
+    pattern.status =
+        Some(prism_api::PrismPatternStatus { phase: before, ..prism_api::PrismPatternStatus::default() });
     let facts = Facts { deployment: workload, ..Facts::default() };
     let plan = plan(&pattern, &facts).unwrap();
     let status = status(&pattern, &plan, &facts, Report::default(), Timestamp::UNIX_EPOCH);
@@ -210,7 +217,8 @@ fn a_problem_that_needs_its_user_is_stalled_and_not_ready() {
     let pattern = pattern(json!({"pattern": "producer", "backend": "memstore"}));
     let facts = Facts { deployment: Some(state(1, 1)), ..Facts::default() };
     let plan = plan(&pattern, &facts).unwrap();
-    let problem = Problem::Stalled { reason: condition::reason::NAME_CONFLICT, message: "rename it".to_owned() };
+    let problem =
+        Problem::Stalled { reason: condition::reason::NAME_CONFLICT, message: "rename it".to_owned() };
     let report = Report { problems: vec![problem], ..Report::default() };
     let status = status(&pattern, &plan, &facts, report, Timestamp::UNIX_EPOCH);
     assert!(is_true(&status.conditions, condition::STALLED));
@@ -258,8 +266,8 @@ prop_compose! {
             "service": {"port": port}, "config": config,
             "podTemplate": {"metadata": {"labels": {"prism.io/workload-kind": "stolen"}}},
         });
-        if !kind.is_null() { spec = with(spec, json!({"kind": kind})); }
-        if let Some(max) = max { spec = with(spec, json!({"autoscaling": {"maxReplicas": max}})); }
+        if !kind.is_null() { spec = with(spec, "kind", kind); }
+        if let Some(max) = max { spec = with(spec, "autoscaling", json!({"maxReplicas": max})); }
         spec
     }
 }
