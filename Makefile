@@ -44,22 +44,22 @@ help: ## List the targets
 
 .PHONY: demo
 demo: programs ## See a pattern come to life, with an autoscaler; starts a local cluster if there is none
-	@cargo build --profile $(PROFILE) -p prism-demo
 	@$(if $(IS_LOCAL),env -u KUBECONFIG,KUBECONFIG='$(CLUSTER)') $(BIN)/demo $(ARGS)
 
 ##@ Build and check
 
 .PHONY: build
 build: ## Build everything, optimised
-	cargo build --release --workspace
+	@$(MAKE) programs PROFILE=release
 
 .PHONY: test
 test: ## Run all tests on a control plane of their own
-	cargo run -p prism-testbed -- run -- cargo test --workspace --no-fail-fast $(ARGS)
+	cargo test --workspace --no-run
+	$(TARGET)/debug/testbed run -- cargo test --workspace --no-fail-fast $(ARGS)
 
 .PHONY: bench
 bench: ## Measure the operator against bare server-side apply (release build, a cluster of its own)
-	cargo build --release -p prism-testbed -p prism-operator -p prism-bench
+	@$(MAKE) programs PROFILE=release
 	$(TARGET)/release/testbed run -- $(TARGET)/release/bench $(ARGS)
 
 .PHONY: fmt
@@ -82,12 +82,12 @@ tools: ## Install what lint needs and is not there: cargo-deny, typos
 	@command -v typos >/dev/null || cargo install --locked --root '$(TOOLS)' typos-cli@$(TYPOS_VERSION)
 
 .PHONY: manifests
-manifests: ## Generate the custom resource definitions from the types
-	cargo run -p prism-api --bin crdgen -- $(CRDS)
+manifests: programs ## Generate the custom resource definitions from the types
+	$(BIN)/crdgen $(CRDS)
 
 .PHONY: check-manifests
-check-manifests: ## Fail if the custom resource definitions are not what the types say
-	cargo run -p prism-api --bin crdgen -- --check $(CRDS)
+check-manifests: programs ## Fail if the custom resource definitions are not what the types say
+	$(BIN)/crdgen --check $(CRDS)
 
 ##@ Use a cluster
 
@@ -109,8 +109,7 @@ uninstall: programs ## Remove the custom resource definitions, and with them all
 	$(KUBECTL) delete --ignore-not-found -f $(CRDS)
 
 .PHONY: run
-run: ## Run the operator here, against the cluster; ready when :8080/readyz answers
-	cargo build --profile $(PROFILE) -p prism-operator
+run: programs ## Run the operator here, against the cluster; ready when :8080/readyz answers
 	@KUBECONFIG='$(CLUSTER)' exec $(BIN)/prism-operator run $(ARGS)
 
 .PHONY: local-run
@@ -159,9 +158,10 @@ deploy undeploy docker-build local-test-keda local-test-multi kind-create kind-d
 
 # What other targets start from.
 
+# All at once: cargo then chooses the same features of each dependency every time, and builds it once.
 .PHONY: programs
 programs:
-	@cargo build --profile $(PROFILE) -p prism-operator -p prism-testbed
+	@cargo build --profile $(PROFILE) --workspace
 
 # The local cluster where no other is asked for.
 .PHONY: cluster
