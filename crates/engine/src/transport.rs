@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, header::USER_AGENT};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use kube::{
@@ -22,19 +22,21 @@ use crate::{
     metrics::Metrics,
 };
 
-/// The client for everything but the lease: once `fence` falls, it writes no more, and writes
+/// The client for everything but the lease, known to the API server as `agent`: once `fence` falls, it writes no more, and writes
 /// under way are abandoned. There is no other way to the API server, so nothing can slip through.
 ///
 /// # Errors
 /// When the configuration does not give a usable client (certificates, proxy).
 pub fn client(
     mut config: Config,
+    agent: HeaderValue,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     fence: CancellationToken,
 ) -> Result<Client, kube::Error> {
     // Failures come back to the queue, which knows the object's own backoff.
     config.default_retry = false;
+    config.headers.push((USER_AGENT, agent));
     let layer = TransportLayer { health, metrics, fence };
     Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
 }

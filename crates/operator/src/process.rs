@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use http::HeaderValue;
 use kube::Client;
 use prism_api::names;
 use prism_engine::{
@@ -22,6 +23,9 @@ use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, context::Context, kinds, watches};
+
+/// The operator's name in the API server's logs.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("prism-operator/", env!("CARGO_PKG_VERSION")));
 
 /// How long looks that have begun may take to end when the process is asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -72,7 +76,8 @@ impl Operator {
         let health = Arc::new(Health::new(config.stale_after));
         let fence = CancellationToken::new();
         let queue = Arc::new(Queue::default());
-        let client = transport::client(cluster.clone(), health.clone(), metrics.clone(), fence.clone())?;
+        let client =
+            transport::client(cluster.clone(), AGENT, health.clone(), metrics.clone(), fence.clone())?;
         let ledger = Arc::new(Ledger::new(names::FIELD_MANAGER, kinds::OWNERS.to_vec()));
         let identity = config.lease.as_ref().map_or(names::FIELD_MANAGER, |lease| &lease.identity);
         let events = Events::new(client.clone(), names::FIELD_MANAGER, identity);

@@ -165,3 +165,34 @@ async fn without_an_autoscaler_the_spec_decides() {
     .await
     .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_autoscaler_takes_every_kind_of_metric_and_behavior() {
+    let story = Story::begin("metrics-kinds").await;
+    let average = json!({"type": "AverageValue", "averageValue": "100"});
+    let queue = json!({"apiVersion": "v1", "kind": "Service", "name": "queue"});
+    let policies = json!([{"type": "Percent", "value": 50, "periodSeconds": 60}, {"type": "Pods", "value": 2, "periodSeconds": 60}]);
+    let spec = json!({"pattern": "mailbox", "backend": "memstore", "autoscaling": {
+        "scaler": "hpa", "minReplicas": 1, "maxReplicas": 9,
+        "targetCPUUtilizationPercentage": 70, "targetMemoryUtilizationPercentage": 80,
+        "metrics": [
+            {"type": "Pods", "pods": {"metric": {"name": "requests"}, "target": average}},
+            {"type": "Object", "object": {"describedObject": queue, "metric": {"name": "depth"}, "target": {"type": "Value", "value": "1k"}}},
+            {"type": "External", "external": {"metric": {"name": "lag", "selector": {"matchLabels": {"topic": "a"}}}, "target": average}},
+            {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": "mailbox-runner", "target": {"type": "Utilization", "averageUtilization": 60}}},
+        ],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 300, "policies": policies}},
+    }});
+    story.apply("web", spec).await;
+    story.ready("web").await;
+    let scaler: HorizontalPodAutoscaler = story.api().get("web").await.unwrap();
+    let spec = scaler.spec.unwrap();
+    assert_eq!(spec.scale_target_ref.kind, "StatefulSet");
+    let kinds: Vec<_> = spec.metrics.unwrap().into_iter().map(|metric| metric.type_).collect();
+    assert_eq!(kinds, ["Resource", "Resource", "Pods", "Object", "External", "ContainerResource"]);
+    let down = spec.behavior.unwrap().scale_down.unwrap();
+    assert_eq!(
+        (down.select_policy.as_deref(), down.policies.map(|policies| policies.len())),
+        (Some("Min"), Some(2))
+    );
+}

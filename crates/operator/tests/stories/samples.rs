@@ -64,9 +64,10 @@ async fn every_sample_is_accepted_and_every_pattern_among_them_becomes_ready() {
         let cluster = bed.cluster().config_for("operator-of-samples", &groups()).await.unwrap();
         operators.push(Running::start(Config { namespace: Some(name.to_owned()), ..quick() }, cluster).await);
     }
-    // One of the samples asks for a node of its own for each of its five pods.
+    // One of the samples asks for a node without other consumers for each of its five pods, and the
+    // consumers of the other samples may be on some of them.
     let nodes =
-        (0..5).map(|n| FakeNode::new(format!("data-{n}"), "zone-a").label("workload", "data-intensive"));
+        (0..10).map(|n| FakeNode::new(format!("data-{n}"), "zone-a").label("workload", "data-intensive"));
     nodes::add(&bed.client(), &nodes.collect::<Vec<_>>()).await.unwrap();
     let files = files();
     assert!(files.len() >= 6, "{files:?}");

@@ -208,6 +208,12 @@ impl Story {
         self.bed.audit().unwrap().writes_of(&self.user, mark).unwrap().objects
     }
 
+    /// What the operator wrote to children since `mark`.
+    pub(crate) fn writes_to_children_since(&self, mark: Mark) -> Vec<Entry> {
+        let is_child = |write: &Entry| write.group != "prism.io" && write.group != "events.k8s.io";
+        self.writes_since(mark).into_iter().filter(is_child).collect()
+    }
+
     /// What the operator asked for at all since `mark`, watches apart: those never end.
     pub(crate) fn requests_since(&self, mark: Mark) -> Vec<Entry> {
         let all = self.bed.audit().unwrap().since(mark, |user| user == self.user).unwrap();
