@@ -279,19 +279,20 @@ pub(crate) fn repository() -> PathBuf {
 /// Applies every CRD, once for all stories, and waits until the API server serves them.
 pub(crate) async fn install_crds(client: &Client) {
     static INSTALLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
-    INSTALLED.get_or_init(|| apply_crds(client)).await;
+    INSTALLED.get_or_init(|| apply_crds(client, prism_api::all_crds().unwrap())).await;
 }
 
-async fn apply_crds(client: &Client) {
+/// Applies these CRDs, and waits until the API server serves them.
+pub(crate) async fn apply_crds(client: &Client, crds: Vec<CustomResourceDefinition>) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for crd in prism_api::all_crds().unwrap() {
+    for crd in crds {
         let name = crd.name_any();
         api.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(&crd)).await.unwrap();
         let what = format!("{name} is served");
         let look = until(&api, &name, &what, PATIENCE, |crd| {
-            let status = crd.and_then(|crd| crd.status.as_ref());
-            let conditions = status.into_iter().flat_map(|status| status.conditions.iter().flatten());
-            let is_served = conditions.into_iter().any(|c| c.type_ == "Established" && c.status == "True");
+            let conditions = crd.and_then(|crd| crd.status.as_ref()?.conditions.as_ref());
+            let is_served =
+                conditions.into_iter().flatten().any(|c| c.type_ == "Established" && c.status == "True");
             if is_served { Ok(()) } else { Err("it is not established".to_owned()) }
         });
         Box::pin(look).await.unwrap();

@@ -7,45 +7,31 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, ResourceExt,
     api::{Patch, PatchParams},
     core::{ApiResource, DynamicObject},
 };
 use prism_api::condition::{self, reason};
-use prism_testbed::{Options, Programs, Progress, ScopedCluster, eventually, until};
+use prism_testbed::{Options, Programs, Progress, ScopedCluster, eventually};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Running, groups, quick};
+use crate::support::{PATIENCE, Running, apply_crds, groups, quick};
 
 /// The CRDs, with a schema that takes anything for the replicas of a pattern.
-async fn install_lax_crds(client: &Client) {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for mut crd in prism_api::all_crds().unwrap() {
-        let name = crd.name_any();
-        if name == "prismpatterns.prism.io" {
-            crd.spec.versions.iter_mut().for_each(loosen);
-        }
-        api.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(&crd)).await.unwrap();
-        until(&api, &name, &format!("{name} is served"), PATIENCE, |crd| {
-            let conditions = crd.and_then(|crd| crd.status.as_ref()?.conditions.as_ref());
-            let is_served =
-                conditions.into_iter().flatten().any(|c| c.type_ == "Established" && c.status == "True");
-            if is_served { Ok(()) } else { Err("it is not established".to_owned()) }
-        })
-        .await
-        .unwrap();
+fn lax_crds() -> Vec<CustomResourceDefinition> {
+    let mut crds = prism_api::all_crds().unwrap();
+    let patterns = crds.iter_mut().find(|crd| crd.name_any() == "prismpatterns.prism.io").unwrap();
+    for version in &mut patterns.spec.versions {
+        let root = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()).unwrap();
+        let spec = root.properties.as_mut().and_then(|fields| fields.get_mut("spec")).unwrap();
+        let anything = JSONSchemaProps {
+            x_kubernetes_preserve_unknown_fields: Some(true),
+            ..JSONSchemaProps::default()
+        };
+        spec.properties.as_mut().unwrap().insert("replicas".to_owned(), anything);
+        version.subresources.as_mut().unwrap().scale = None;
     }
-}
-
-fn loosen(
-    version: &mut k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionVersion,
-) {
-    let anything =
-        JSONSchemaProps { x_kubernetes_preserve_unknown_fields: Some(true), ..JSONSchemaProps::default() };
-    let root = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()).unwrap();
-    let spec = root.properties.as_mut().and_then(|fields| fields.get_mut("spec")).unwrap();
-    spec.properties.as_mut().unwrap().insert("replicas".to_owned(), anything);
-    version.subresources.as_mut().unwrap().scale = None;
+    crds
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +39,7 @@ async fn an_object_that_cannot_be_read_does_not_stop_the_others() {
     let programs = Programs::ensure(&Progress::silent()).unwrap();
     let cluster = ScopedCluster::start(&programs, &Options::default(), &Progress::silent()).await.unwrap();
     let client = cluster.client().await.unwrap();
-    install_lax_crds(&client).await;
+    apply_crds(&client, lax_crds()).await;
     let operator = Running::start(quick(), cluster.config_for("operator", &groups()).await.unwrap()).await;
 
     let resource = ApiResource::erase::<prism_api::PrismPattern>(&());
