@@ -30,6 +30,9 @@ CRDS := config/crd/bases
 CHILDREN := deployments,statefulsets,services,horizontalpodautoscalers,poddisruptionbudgets,configmaps,serviceaccounts
 MANAGED := app.kubernetes.io/managed-by=prism-operator
 
+# Most tests wait for the cluster most of the time: more of them than cores run at once.
+TEST_THREADS ?= 6
+
 # More arguments for test, run, demo and bench: make bench ARGS='--patterns 50 --rounds 1'
 ARGS ?=
 
