@@ -61,9 +61,7 @@ impl AuditLog {
     /// Opens a log.
     pub fn open(path: &Path) -> Result<Self> {
         File::open(path).map_err(io("open", path))?;
-        Ok(Self {
-            path: path.to_owned(),
-        })
+        Ok(Self { path: path.to_owned() })
     }
 
     /// Its file.
@@ -87,15 +85,11 @@ impl AuditLog {
             .map_err(io("read", &self.path))?;
         // The last line may be half written: its request has not been answered yet.
         let complete = text.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-        let lines = text[..complete]
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
+        let lines = text[..complete].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let mut entries = Vec::new();
         for line in lines {
-            let event: Event = serde_json::from_slice(line).map_err(|error| Error::Malformed {
-                path: self.path.clone(),
-                reason: error.to_string(),
-            })?;
+            let event: Event = serde_json::from_slice(line)
+                .map_err(|error| Error::Malformed { path: self.path.clone(), reason: error.to_string() })?;
             if is_wanted(&event.user.username) {
                 entries.push(event.into());
             }
@@ -130,10 +124,8 @@ impl Entry {
     /// Whether the request changes something. Reviews are questions in spite of their verb.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        let changes = matches!(
-            self.verb.as_str(),
-            "create" | "update" | "patch" | "delete" | "deletecollection"
-        );
+        let changes =
+            matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection");
         changes && !is_review(&self.group) && !self.uri.contains("dryRun=All")
     }
 

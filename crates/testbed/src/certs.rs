@@ -28,9 +28,7 @@ pub(crate) struct Pki {
 
 impl Pki {
     pub(crate) fn of(cluster: &Path) -> Self {
-        Self {
-            folder: cluster.join("pki"),
-        }
+        Self { folder: cluster.join("pki") }
     }
 
     /// Makes both authorities, the serving certificate that all components share, the identity under
@@ -39,17 +37,9 @@ impl Pki {
         fs::create_dir_all(&self.folder).map_err(io("create", &self.folder))?;
         for authority in ["ca", "front-proxy-ca"] {
             let key = new_key(authority)?;
-            let certificate = authority_params(authority)
-                .self_signed(&key)
-                .map_err(certificate(authority))?
-                .pem();
-            self.write(
-                authority,
-                &Identity {
-                    certificate,
-                    key: key.serialize_pem(),
-                },
-            )?;
+            let certificate =
+                authority_params(authority).self_signed(&key).map_err(certificate(authority))?.pem();
+            self.write(authority, &Identity { certificate, key: key.serialize_pem() })?;
         }
         self.write("serving", &self.serving()?)?;
         let front_proxy = self.issue_from("front-proxy-ca", &client_params("front-proxy-client", &[])?)?;
@@ -77,12 +67,7 @@ impl Pki {
     }
 
     fn serving(&self) -> Result<Identity> {
-        let names = [
-            "localhost",
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-        ];
+        let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut params =
             CertificateParams::new(names.map(str::to_owned).to_vec()).map_err(certificate("the servers"))?;
         params
@@ -100,14 +85,8 @@ impl Pki {
         // Name and key make the issuer: its certificate need not be parsed.
         let issuer = Issuer::new(authority_params(authority), authority_key);
         let key = new_key("a client")?;
-        let certificate = params
-            .signed_by(&key, &issuer)
-            .map_err(certificate("a client"))?
-            .pem();
-        Ok(Identity {
-            certificate,
-            key: key.serialize_pem(),
-        })
+        let certificate = params.signed_by(&key, &issuer).map_err(certificate("a client"))?.pem();
+        Ok(Identity { certificate, key: key.serialize_pem() })
     }
 
     fn write(&self, name: &str, identity: &Identity) -> Result<()> {
@@ -139,10 +118,7 @@ fn client_params(user: &str, groups: &[&str]) -> Result<CertificateParams> {
     // each type of attribute, and takes the organization spelled as a number for another type.
     let organization = [DnType::OrganizationName, DnType::CustomDnType(vec![2, 5, 4, 10])];
     if groups.len() > organization.len() {
-        return Err(Error::TooManyGroups {
-            user: user.to_owned(),
-            count: groups.len(),
-        });
+        return Err(Error::TooManyGroups { user: user.to_owned(), count: groups.len() });
     }
     let mut name = common_name(user);
     for (kind, group) in organization.into_iter().zip(groups) {
@@ -166,10 +142,7 @@ fn new_key(name: &str) -> Result<KeyPair> {
 }
 
 fn certificate(name: &str) -> impl FnOnce(rcgen::Error) -> Error {
-    move |source| Error::Certificate {
-        name: name.to_owned(),
-        source,
-    }
+    move |source| Error::Certificate { name: name.to_owned(), source }
 }
 
 #[cfg(test)]

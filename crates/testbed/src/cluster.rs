@@ -33,11 +33,8 @@ pub struct Options {
 
 impl Options {
     pub(crate) fn testbed(&self) -> Result<PathBuf> {
-        let own = || {
-            std::env::current_exe()
-                .ok()
-                .filter(|path| path.file_stem().is_some_and(|s| s == "testbed"))
-        };
+        let own =
+            || std::env::current_exe().ok().filter(|path| path.file_stem().is_some_and(|s| s == "testbed"));
         self.testbed
             .clone()
             .or_else(|| std::env::var_os("PRISM_TESTBED").map(PathBuf::from))
@@ -106,11 +103,7 @@ impl Cluster {
         {
             return Ok((cluster, Start::AlreadyRunning));
         }
-        let start = if clear(&folder)? {
-            Start::Recovered
-        } else {
-            Start::Started
-        };
+        let start = if clear(&folder)? { Start::Recovered } else { Start::Started };
         let (cluster, _) = Self::start(&folder, programs, options, progress).await?;
         Ok((cluster, start))
     }
@@ -124,10 +117,8 @@ impl Cluster {
         let folder = folder.canonicalize().map_err(|_| no_cluster())?;
         let path = folder.join("cluster.json");
         let text = fs::read(&path).map_err(|_| no_cluster())?;
-        let facts = serde_json::from_slice(&text).map_err(|error| Error::Malformed {
-            path,
-            reason: error.to_string(),
-        })?;
+        let facts = serde_json::from_slice(&text)
+            .map_err(|error| Error::Malformed { path, reason: error.to_string() })?;
         Ok(Self { folder, facts })
     }
 
@@ -166,10 +157,7 @@ impl Cluster {
             kill_all(folder)?;
             return Err(error);
         }
-        let components = starter
-            .running
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let components = starter.running.into_inner().unwrap_or_else(PoisonError::into_inner);
         let cluster = Self::record(folder, programs).await?;
         progress.step("the cluster is ready");
         Ok((cluster, components))
@@ -188,20 +176,12 @@ impl Cluster {
 
         let config = kubeconfig::load(&folder.join("kubeconfig")).await?;
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
-        let facts = Facts {
-            server,
-            version: programs.version().to_owned(),
-        };
+        let facts = Facts { server, version: programs.version().to_owned() };
         let path = folder.join("cluster.json");
-        let text = serde_json::to_string_pretty(&facts).map_err(|error| Error::Malformed {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
+        let text = serde_json::to_string_pretty(&facts)
+            .map_err(|error| Error::Malformed { path: path.clone(), reason: error.to_string() })?;
         fs::write(&path, text).map_err(io("write", &path))?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            facts,
-        })
+        Ok(Self { folder: folder.to_owned(), facts })
     }
 
     /// Folder of the cluster, absolute.
@@ -245,10 +225,7 @@ impl Cluster {
     pub fn kubeconfig_for(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
         let pki = Pki::of(&self.folder);
         let identity = pki.client(user, groups)?;
-        let path = self
-            .folder
-            .join("identities")
-            .join(format!("{}.kubeconfig", file_name_of(user)));
+        let path = self.folder.join("identities").join(format!("{}.kubeconfig", file_name_of(user)));
         kubeconfig::write(&path, self.server(), &pki, user, &identity)?;
         Ok(path)
     }
@@ -297,10 +274,7 @@ impl Cluster {
             answers(config, "/readyz").await
         };
         self.components().iter().all(|component| component.is_alive)
-            && matches!(
-                tokio::time::timeout(Duration::from_secs(5), is_ready).await,
-                Ok(Ok(()))
-            )
+            && matches!(tokio::time::timeout(Duration::from_secs(5), is_ready).await, Ok(Ok(())))
     }
 }
 
@@ -325,9 +299,6 @@ mod tests {
 
     #[test]
     fn names_of_users_become_names_of_files() {
-        assert_eq!(
-            file_name_of("system:serviceaccount:a/b"),
-            "system_3aserviceaccount_3aa_2fb"
-        );
+        assert_eq!(file_name_of("system:serviceaccount:a/b"), "system_3aserviceaccount_3aa_2fb");
     }
 }

@@ -51,20 +51,11 @@ pub(crate) fn status(dir: &Path) -> Result<ExitCode> {
     println!("Kubernetes {} at {}", cluster.version(), cluster.server());
     for component in cluster.components() {
         let state = if component.is_alive { "runs" } else { "DEAD" };
-        println!(
-            "  {:24} {state}  {:>8}  {}",
-            component.name,
-            component.pid,
-            component.log.display()
-        );
+        println!("  {:24} {state}  {:>8}  {}", component.name, component.pid, component.log.display());
     }
     let is_healthy = runtime()?.block_on(cluster.is_healthy());
     println!("{}", if is_healthy { "healthy" } else { "NOT healthy" });
-    Ok(if is_healthy {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if is_healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 pub(crate) fn kubectl(dir: &Path, arguments: &[String]) -> Result<ExitCode> {
@@ -76,11 +67,7 @@ pub(crate) fn kubectl(dir: &Path, arguments: &[String]) -> Result<ExitCode> {
     command.args(arguments).env("KUBECONFIG", cluster.kubeconfig());
     // Returns only if it fails.
     let source = command.exec();
-    Err(Error::Io {
-        action: "start",
-        path: "kubectl".into(),
-        source,
-    })
+    Err(Error::Io { action: "start", path: "kubectl".into(), source })
 }
 
 pub(crate) fn volumes(kubeconfig: &Path) -> Result<ExitCode> {
@@ -117,11 +104,7 @@ async fn supervise(
     let Some((program, arguments)) = command.split_first() else {
         return Ok(ExitStatus::default());
     };
-    let failed = |source| Error::Io {
-        action: "run",
-        path: program.into(),
-        source,
-    };
+    let failed = |source| Error::Io { action: "run", path: program.into(), source };
     let mut child = Command::new(program)
         .args(arguments)
         .env("KUBECONFIG", cluster.kubeconfig())
@@ -158,11 +141,7 @@ struct Stop {
 impl Stop {
     fn listen() -> Result<Self> {
         let listen = |kind| {
-            signal(kind).map_err(|source| Error::Io {
-                action: "listen to",
-                path: "signals".into(),
-                source,
-            })
+            signal(kind).map_err(|source| Error::Io { action: "listen to", path: "signals".into(), source })
         };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
@@ -190,9 +169,7 @@ fn pass_on(child: &Child, signal: Signal) {
 
 /// As a shell tells it: a signal is 128 and its number.
 fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
@@ -202,9 +179,7 @@ fn code_of_signal(signal: Signal) -> ExitCode {
 
 fn installed(program: &str) -> Option<PathBuf> {
     let path: OsString = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|candidate| candidate.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

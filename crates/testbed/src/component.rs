@@ -55,11 +55,7 @@ impl Component {
         if let Some(process) = Process::running(program.name, child.id()) {
             process::record(folder, &process)?;
         }
-        Ok(Self {
-            name: program.name,
-            child,
-            log,
-        })
+        Ok(Self { name: program.name, child, log })
     }
 
     /// Waits until `probe` succeeds; fails when the process ends first, with the end of its log.
@@ -87,11 +83,9 @@ impl Component {
     /// Fails if the process has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait().map_err(io("watch", &self.log))? {
-            Some(status) => Err(Error::ComponentDied {
-                component: self.name.to_owned(),
-                status,
-                tail: tail(&self.log),
-            }),
+            Some(status) => {
+                Err(Error::ComponentDied { component: self.name.to_owned(), status, tail: tail(&self.log) })
+            }
             None => Ok(()),
         }
     }

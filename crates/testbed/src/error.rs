@@ -135,9 +135,5 @@ impl From<kube::config::KubeconfigError> for Error {
 
 /// Turns an I/O error into a sentence about `path`: `.map_err(io("read", path))`.
 pub(crate) fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Error {
-    move |source| Error::Io {
-        action,
-        path: path.as_ref().to_owned(),
-        source,
-    }
+    move |source| Error::Io { action, path: path.as_ref().to_owned(), source }
 }

@@ -147,12 +147,7 @@ impl FaultProxy {
         let address = listener.local_addr().map_err(at())?;
         kubeconfig::write_plain(kubeconfig, &format!("http://{address}"))?;
         let server = tokio::spawn(serve(listener, shared.clone()));
-        Ok(Self {
-            address,
-            kubeconfig: kubeconfig.to_owned(),
-            shared,
-            server,
-        })
+        Ok(Self { address, kubeconfig: kubeconfig.to_owned(), shared, server })
     }
 
     /// Kubeconfig for the program under test.
@@ -201,12 +196,7 @@ impl FaultProxy {
     /// Returns when the `nth` write has arrived.
     pub async fn write(&self, nth: u64) {
         // The sender lives as long as we do.
-        let _ = self
-            .shared
-            .count
-            .subscribe()
-            .wait_for(|count| *count >= nth)
-            .await;
+        let _ = self.shared.count.subscribe().wait_for(|count| *count >= nth).await;
     }
 }
 
@@ -258,9 +248,7 @@ impl Shared {
             return self.exchange(seen, request).await;
         }
         // In a task of its own, because this one ends with the program's connection.
-        tokio::spawn(async move { self.exchange(seen, request).await })
-            .await
-            .unwrap_or(Err(Dropped))
+        tokio::spawn(async move { self.exchange(seen, request).await }).await.unwrap_or(Err(Dropped))
     }
 
     async fn exchange(&self, seen: Seen, request: Request<Body>) -> Result<Response<Body>, Dropped> {
@@ -273,10 +261,7 @@ impl Shared {
         }
         let response = self.client.send(request).await.map_err(|_| Dropped)?;
         if let Some(nth) = seen.write
-            && let Some(write) = self
-                .writes()
-                .iter_mut()
-                .find(|write| write.request.write == Some(nth))
+            && let Some(write) = self.writes().iter_mut().find(|write| write.request.write == Some(nth))
         {
             write.status = Some(response.status());
         }
@@ -301,10 +286,7 @@ impl Shared {
             let mut writes = self.writes();
             let nth = writes.len() as u64 + 1;
             seen.write = Some(nth);
-            writes.push(Write {
-                request: seen.clone(),
-                status: None,
-            });
+            writes.push(Write { request: seen.clone(), status: None });
             self.count.send_replace(nth);
         }
         seen
@@ -317,20 +299,10 @@ impl Shared {
 
 /// Whether a request changes an object that a test cares about.
 fn is_write(parts: &http::request::Parts) -> bool {
-    let changes = matches!(
-        parts.method,
-        Method::POST | Method::PUT | Method::PATCH | Method::DELETE
-    );
-    let group = parts
-        .uri
-        .path()
-        .strip_prefix("/apis/")
-        .and_then(|rest| rest.split('/').next());
+    let changes = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+    let group = parts.uri.path().strip_prefix("/apis/").and_then(|rest| rest.split('/').next());
     let group = group.unwrap_or_default();
-    let is_dry_run = parts
-        .uri
-        .query()
-        .is_some_and(|query| query.contains("dryRun=All"));
+    let is_dry_run = parts.uri.query().is_some_and(|query| query.contains("dryRun=All"));
     changes && !is_dry_run && !is_review(group) && group != "coordination.k8s.io"
 }
 
@@ -355,8 +327,6 @@ fn answer(status: StatusCode) -> Response<Body> {
     });
     let mut response = Response::new(Body::from(body.to_string().into_bytes()));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
 }

@@ -43,11 +43,7 @@ impl Testbed {
         let cluster = Cluster::attach(Path::new(&folder))?;
         let config = cluster.config().await?;
         let client = Client::try_from(config.clone())?;
-        Ok(Self {
-            cluster,
-            config,
-            client,
-        })
+        Ok(Self { cluster, config, client })
     }
 
     /// The cluster.
@@ -89,24 +85,15 @@ impl TestNamespace {
         config.default_namespace.clone_from(&name);
         let client = Client::try_from(config.clone())?;
         let namespace = Namespace {
-            metadata: ObjectMeta {
-                name: Some(name.clone()),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
             ..Namespace::default()
         };
-        Api::all(client.clone())
-            .create(&PostParams::default(), &namespace)
-            .await?;
+        Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
         let this = Self { name, config, client };
         let what = format!("the default service account of namespace {}", this.name);
-        until(
-            &this.api::<ServiceAccount>(),
-            "default",
-            &what,
-            NAMESPACE_TIMEOUT,
-            |account| account.map(drop).ok_or_else(|| "it does not exist".to_owned()),
-        )
+        until(&this.api::<ServiceAccount>(), "default", &what, NAMESPACE_TIMEOUT, |account| {
+            account.map(drop).ok_or_else(|| "it does not exist".to_owned())
+        })
         .await
         .map_err(|late| Error::NotReady {
             what,
@@ -144,18 +131,12 @@ impl Drop for TestNamespace {
         // The test's runtime is about to end and runs nothing any more: a runtime of our own does.
         let (config, name) = (self.config.clone(), self.name.clone());
         let deletion = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .ok()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             runtime.block_on(async {
                 let namespaces: Api<Namespace> = Api::all(Client::try_from(config).ok()?);
                 let parameters = DeleteParams::background();
                 let deletion = namespaces.delete(&name, &parameters);
-                tokio::time::timeout(Duration::from_secs(2), deletion)
-                    .await
-                    .ok()?
-                    .ok()
+                tokio::time::timeout(Duration::from_secs(2), deletion).await.ok()?.ok()
             })
         });
         // Best effort: the whole cluster goes away soon.
@@ -173,16 +154,8 @@ pub struct TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            description,
-            timeout,
-            last,
-        } = self;
-        write!(
-            f,
-            "{description}: not within {:.1} s; in the end: {last}",
-            timeout.as_secs_f64()
-        )
+        let Self { description, timeout, last } = self;
+        write!(f, "{description}: not within {:.1} s; in the end: {last}", timeout.as_secs_f64())
     }
 }
 
@@ -225,11 +198,7 @@ pub async fn eventually<T>(
             Err(_) => {}
         }
         if Instant::now() >= deadline {
-            return Err(TimedOut {
-                description: description.to_owned(),
-                timeout,
-                last,
-            });
+            return Err(TimedOut { description: description.to_owned(), timeout, last });
         }
         tokio::time::sleep(pause.min(left)).await;
         pause = (pause * 3 / 2).min(PAUSES[1]);
@@ -264,11 +233,7 @@ where
         }
     })
     .await;
-    found.map_err(|_| TimedOut {
-        description: description.to_owned(),
-        timeout,
-        last,
-    })
+    found.map_err(|_| TimedOut { description: description.to_owned(), timeout, last })
 }
 
 /// A few characters that no other test, in whatever process, comes up with.
@@ -276,9 +241,5 @@ fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!(
-        "{:x}-{:x}-{count:x}",
-        now.as_millis() & 0xfff_ffff,
-        std::process::id()
-    )
+    format!("{:x}-{:x}-{count:x}", now.as_millis() & 0xfff_ffff, std::process::id())
 }

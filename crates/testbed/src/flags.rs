@@ -41,9 +41,7 @@ impl Files<'_> {
 
     /// Kubeconfig of a component.
     pub(crate) fn kubeconfig(&self, component: &str) -> PathBuf {
-        self.folder
-            .join("components")
-            .join(format!("{component}.kubeconfig"))
+        self.folder.join("components").join(format!("{component}.kubeconfig"))
     }
 
     fn pki(&self, flag: &str, file: &str) -> String {
@@ -58,10 +56,7 @@ pub(crate) fn audit_log(folder: &Path) -> PathBuf {
 
 /// etcd keeps nothing worth an fsync: the cluster lives as long as its processes.
 pub(crate) fn etcd(files: &Files, [client, peer]: [u16; 2]) -> Vec<String> {
-    let (client, peer) = (
-        format!("http://127.0.0.1:{client}"),
-        format!("http://127.0.0.1:{peer}"),
-    );
+    let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
     vec![
         "etcd".into(),
         "--name=testbed".into(),
@@ -138,12 +133,8 @@ fn controller(component: &str, files: &Files, port: u16) -> Vec<String> {
     let kubeconfig = files.kubeconfig(component);
     let mut flags = vec![component.to_owned()];
     flags.extend(
-        [
-            "kubeconfig",
-            "authentication-kubeconfig",
-            "authorization-kubeconfig",
-        ]
-        .map(|flag| format!("--{flag}={}", kubeconfig.display())),
+        ["kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig"]
+            .map(|flag| format!("--{flag}={}", kubeconfig.display())),
     );
     flags.extend([
         "--bind-address=127.0.0.1".into(),
@@ -161,10 +152,7 @@ pub(crate) fn kwok(files: &Files, stages: &[PathBuf]) -> Vec<String> {
     let mut flags = vec![
         format!("--kubeconfig={}", files.kubeconfig("kwok").display()),
         "--manage-all-nodes=false".into(),
-        format!(
-            "--manage-nodes-with-annotation-selector={}=fake",
-            crate::nodes::FAKE
-        ),
+        format!("--manage-nodes-with-annotation-selector={}=fake", crate::nodes::FAKE),
         "--node-lease-duration-seconds=40".into(),
         "--cidr=10.244.0.1/16".into(),
     ];
@@ -173,8 +161,5 @@ pub(crate) fn kwok(files: &Files, stages: &[PathBuf]) -> Vec<String> {
 }
 
 pub(crate) fn volumes(files: &Files) -> Vec<String> {
-    vec![
-        "volumes".into(),
-        format!("--kubeconfig={}", files.kubeconfig("volumes").display()),
-    ]
+    vec!["volumes".into(), format!("--kubeconfig={}", files.kubeconfig("volumes").display())]
 }

@@ -25,12 +25,8 @@ pub(crate) fn clear(folder: &Path) -> Result<bool> {
     // The register goes last: as long as it is there, the folder is known to be ours.
     let (register, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.ends_with("pids"));
     for path in others.into_iter().chain(register) {
-        if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        }
-        .map_err(io("remove", &path))?;
+        if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
+            .map_err(io("remove", &path))?;
     }
     Ok(true)
 }

@@ -45,11 +45,7 @@ impl ScopedCluster {
         let folder = folder.keep().canonicalize().map_err(io("find", &temporary))?;
         let guard = Guard::over(&folder, &options.testbed()?)?;
         let (cluster, components) = Cluster::start(&folder, programs, options, progress).await?;
-        Ok(Self {
-            cluster,
-            components,
-            guard,
-        })
+        Ok(Self { cluster, components, guard })
     }
 
     /// Lets another process, too, end with the cluster at the latest; `name` is shown in errors.
@@ -103,9 +99,7 @@ impl Guard {
             .map_err(io("start", testbed))?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout)
-                .read_line(&mut line)
-                .map_err(io("hear", testbed))?;
+            BufReader::new(stdout).read_line(&mut line).map_err(io("hear", testbed))?;
         }
         if line.trim() != WATCHING {
             return Err(Error::NoTestbedProgram);
@@ -150,9 +144,7 @@ fn remove(folder: &Path) -> Result<()> {
 fn sweep() {
     let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten();
     for folder in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let is_named_so = folder
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        let is_named_so = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
         // Another user's folder cannot be locked, and stays.
         if is_named_so
             && register(&folder).exists()

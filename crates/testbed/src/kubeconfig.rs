@@ -33,10 +33,8 @@ fn write_entries(path: &Path, cluster: &Value, user: &str, credentials: &Value) 
         "contexts": [{ "name": "testbed", "context": { "cluster": "testbed", "user": user } }],
         "current-context": "testbed",
     });
-    let text = serde_saphyr::to_string(&document).map_err(|error| Error::Malformed {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let text = serde_saphyr::to_string(&document)
+        .map_err(|error| Error::Malformed { path: path.to_owned(), reason: error.to_string() })?;
     write_private(path, &text)
 }
 

@@ -85,10 +85,7 @@ struct Tuning {
 
 impl Tuning {
     fn options(&self) -> Options {
-        Options {
-            hpa_fast: self.hpa_fast,
-            testbed: std::env::current_exe().ok(),
-        }
+        Options { hpa_fast: self.hpa_fast, testbed: std::env::current_exe().ok() }
     }
 }
 
@@ -96,10 +93,7 @@ fn main() -> ExitCode {
     // While something starts, its refusals are expected: what matters comes back as an error.
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "warn,kube_client=off".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match Cli::parse().command {
         Command::Build => commands::build(),
         Command::Up { place, tuning } => commands::up(&place.dir, &tuning.options()),

@@ -25,20 +25,13 @@ pub(crate) struct Modules {
 impl Modules {
     pub(crate) fn of_checkout() -> Self {
         let cluster = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cluster");
-        Self {
-            controlplane: cluster.join("controlplane"),
-            kwok: cluster.join("kwok"),
-        }
+        Self { controlplane: cluster.join("controlplane"), kwok: cluster.join("kwok") }
     }
 
     /// First half of a SHA-256 over everything that decides what is built, in hexadecimal.
     pub(crate) fn fingerprint(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        hash.update(format!(
-            "{RECIPE} {} {}\n",
-            std::env::consts::OS,
-            std::env::consts::ARCH
-        ));
+        hash.update(format!("{RECIPE} {} {}\n", std::env::consts::OS, std::env::consts::ARCH));
         for folder in [&self.controlplane, &self.kwok] {
             let mut files: Vec<PathBuf> = fs::read_dir(folder)
                 .map_err(io("list", folder))?
@@ -48,11 +41,7 @@ impl Modules {
             files.sort();
             for file in files {
                 let content = fs::read(&file).map_err(io("read", &file))?;
-                hash.update(format!(
-                    "{} {}\n",
-                    file_name(&file.to_string_lossy()),
-                    content.len()
-                ));
+                hash.update(format!("{} {}\n", file_name(&file.to_string_lossy()), content.len()));
                 hash.update(content);
             }
         }
@@ -74,27 +63,19 @@ impl Modules {
         text.lines()
             .find_map(|line| line.trim().strip_prefix(prefix)?.split_whitespace().next())
             .map(str::to_owned)
-            .ok_or_else(|| Error::Malformed {
-                path,
-                reason: missing.to_owned(),
-            })
+            .ok_or_else(|| Error::Malformed { path, reason: missing.to_owned() })
     }
 
     /// Asks `go` inside the module: it answers only if it is, or can fetch, a toolchain new enough.
     pub(crate) fn check_go(&self) -> Result<()> {
-        let answer = Command::new("go")
-            .args(["env", "GOVERSION"])
-            .current_dir(&self.controlplane)
-            .output();
+        let answer = Command::new("go").args(["env", "GOVERSION"]).current_dir(&self.controlplane).output();
         match answer {
             Ok(output) if output.status.success() => Ok(()),
             Ok(output) => Err(Error::GoTooOld {
                 needed: self.go_version()?,
                 detail: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             }),
-            Err(_) => Err(Error::GoMissing {
-                needed: self.go_version()?,
-            }),
+            Err(_) => Err(Error::GoMissing { needed: self.go_version()? }),
         }
     }
 }
@@ -116,26 +97,13 @@ pub(crate) fn build(
     let mut task = progress.task(program, packages.lines().count());
     let output = into.join(program);
     let output = output.to_string_lossy();
-    go(
-        module,
-        &[
-            "build",
-            "-v",
-            "-trimpath",
-            "-ldflags",
-            ldflags,
-            "-o",
-            &output,
-            package,
-        ],
-        |line| {
-            if line.starts_with("go: ") {
-                task.note(line);
-            } else {
-                task.advance(line);
-            }
-        },
-    )
+    go(module, &["build", "-v", "-trimpath", "-ldflags", ldflags, "-o", &output, package], |line| {
+        if line.starts_with("go: ") {
+            task.note(line);
+        } else {
+            task.advance(line);
+        }
+    })
     .map_err(|tail| Error::Build { program, tail })?;
     Ok(())
 }
@@ -163,12 +131,7 @@ pub(crate) fn go(folder: &Path, arguments: &[&str], mut on_line: impl FnMut(&str
         text
     });
     let mut tail = VecDeque::new();
-    for line in child
-        .stderr
-        .take()
-        .into_iter()
-        .flat_map(|stderr| BufReader::new(stderr).lines())
-    {
+    for line in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).lines()) {
         let Ok(line) = line else { break };
         on_line(&line);
         tail.push_back(line);
@@ -178,16 +141,11 @@ pub(crate) fn go(folder: &Path, arguments: &[&str], mut on_line: impl FnMut(&str
     }
     let status = child.wait().map_err(explain)?;
     let text = reader.join().unwrap_or_default();
-    if status.success() {
-        Ok(text)
-    } else {
-        Err(Vec::from(tail).join("\n"))
-    }
+    if status.success() { Ok(text) } else { Err(Vec::from(tail).join("\n")) }
 }
 
 fn is_pinning(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "go" || extension == "mod" || extension == "sum")
+    path.extension().is_some_and(|extension| extension == "go" || extension == "mod" || extension == "sum")
 }
 
 pub(crate) fn file_name(path: &str) -> &str {

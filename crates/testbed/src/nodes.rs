@@ -42,11 +42,7 @@ impl FakeNode {
             ("topology.kubernetes.io/zone", zone.into()),
         ];
         let labels = labels.map(|(key, value)| (key.to_owned(), value)).into();
-        Self {
-            name,
-            labels,
-            taints: Vec::new(),
-        }
+        Self { name, labels, taints: Vec::new() }
     }
 
     /// Adds a label, or replaces one.
@@ -84,10 +80,7 @@ impl FakeNode {
                 annotations: Some([(FAKE.to_owned(), "fake".to_owned())].into()),
                 ..ObjectMeta::default()
             },
-            spec: Some(NodeSpec {
-                taints: Some(self.taints.clone()),
-                ..NodeSpec::default()
-            }),
+            spec: Some(NodeSpec { taints: Some(self.taints.clone()), ..NodeSpec::default() }),
             status: Some(NodeStatus {
                 allocatable: Some(capacity.clone()),
                 capacity: Some(capacity),
@@ -104,13 +97,11 @@ pub async fn add(client: &Client, nodes: &[FakeNode]) -> Result<()> {
     let api: Api<Node> = Api::all(client.clone());
     try_join_all(nodes.iter().map(async |node| {
         api.create(&PostParams::default(), &node.object()).await?;
-        await_condition(api.clone(), &node.name, is_schedulable)
-            .await
-            .map_err(|error| Error::NotReady {
-                what: format!("node {}", node.name),
-                seconds: 0,
-                last: error.to_string(),
-            })?;
+        await_condition(api.clone(), &node.name, is_schedulable).await.map_err(|error| Error::NotReady {
+            what: format!("node {}", node.name),
+            seconds: 0,
+            last: error.to_string(),
+        })?;
         Ok(())
     }))
     .await
@@ -119,9 +110,7 @@ pub async fn add(client: &Client, nodes: &[FakeNode]) -> Result<()> {
 
 /// The six nodes of a new cluster.
 pub(crate) fn default_nodes() -> Vec<FakeNode> {
-    (0..6)
-        .map(|index| FakeNode::new(format!("node-{index}"), ZONES[index % ZONES.len()]))
-        .collect()
+    (0..6).map(|index| FakeNode::new(format!("node-{index}"), ZONES[index % ZONES.len()])).collect()
 }
 
 /// Whether a node is Ready, and the controller manager has noticed.

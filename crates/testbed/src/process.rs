@@ -31,11 +31,7 @@ pub(crate) struct Process {
 impl Process {
     /// The process with this id, as it runs now; `None` when there is none.
     pub(crate) fn running(component: &str, pid: u32) -> Option<Self> {
-        Some(Self {
-            component: component.to_owned(),
-            pid,
-            started: started(pid)?,
-        })
+        Some(Self { component: component.to_owned(), pid, started: started(pid)? })
     }
 
     /// Whether this very process, and not a later one with its id, still runs.
@@ -88,10 +84,7 @@ pub(crate) fn kill_all(folder: &Path) -> Result<usize> {
             return Ok(count);
         }
         if Instant::now() > deadline {
-            let names: Vec<_> = alive
-                .iter()
-                .map(|p| format!("{} ({})", p.component, p.pid))
-                .collect();
+            let names: Vec<_> = alive.iter().map(|p| format!("{} ({})", p.component, p.pid)).collect();
             return Err(Error::Unkillable(names.join(", ")));
         }
         count = count.max(alive.len());
@@ -115,11 +108,7 @@ fn parse(line: &str) -> Option<Process> {
     let mut words = line.splitn(3, ' ');
     let component = words.next()?.to_owned();
     let pid = words.next()?.parse().ok()?;
-    Some(Process {
-        component,
-        pid,
-        started: words.next()?.to_owned(),
-    })
+    Some(Process { component, pid, started: words.next()?.to_owned() })
 }
 
 /// Processes whose environment carries the mark of this cluster.
@@ -128,10 +117,7 @@ fn marked(folder: &Path) -> Vec<Process> {
     let pids = fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| {
         let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        environment
-            .split(|byte| *byte == 0)
-            .any(|entry| entry == mark.as_bytes())
-            .then_some(pid)
+        environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()).then_some(pid)
     });
     pids.filter_map(|pid| Process::running("process", pid)).collect()
 }
@@ -143,14 +129,9 @@ fn started(pid: u32) -> Option<String> {
         // The command's name may hold blanks and brackets; state is the first field behind it.
         let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let is_dead = matches!(*fields.first()?, "Z" | "X");
-        return (!is_dead)
-            .then(|| fields.get(19).map(ToString::to_string))
-            .flatten();
+        return (!is_dead).then(|| fields.get(19).map(ToString::to_string)).flatten();
     }
-    let output = Command::new("ps")
-        .args(["-o", "stat=,lstart=", "-p", &pid.to_string()])
-        .output()
-        .ok()?;
+    let output = Command::new("ps").args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let (state, start) = text.trim().split_once(' ')?;
     (!state.starts_with('Z')).then(|| start.trim().to_owned())
@@ -181,17 +162,10 @@ mod tests {
     fn the_latest_entry_of_a_component_counts() {
         let folder = tempfile::tempdir().unwrap();
         for pid in [1, 2] {
-            let process = Process {
-                component: "etcd".into(),
-                pid,
-                started: "Fri Nov 20".into(),
-            };
+            let process = Process { component: "etcd".into(), pid, started: "Fri Nov 20".into() };
             record(folder.path(), &process).unwrap();
         }
-        let pids: Vec<_> = recorded(folder.path())
-            .iter()
-            .map(|process| process.pid)
-            .collect();
+        let pids: Vec<_> = recorded(folder.path()).iter().map(|process| process.pid).collect();
         assert_eq!(pids, [2]);
     }
 }

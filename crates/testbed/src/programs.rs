@@ -80,10 +80,7 @@ impl Programs {
     /// Files with the rules by which kwok plays nodes and pods.
     #[must_use]
     pub fn stages(&self) -> Vec<PathBuf> {
-        STAGES
-            .iter()
-            .map(|stage| self.home.join("stage").join(file_name(stage)))
-            .collect()
+        STAGES.iter().map(|stage| self.home.join("stage").join(file_name(stage))).collect()
     }
 
     fn is_built(&self) -> bool {
@@ -104,25 +101,11 @@ impl Programs {
         ));
 
         let stamp = version_stamp(&self.version);
-        build(
-            "controlplane",
-            &modules.controlplane,
-            ".",
-            &stamp,
-            &partial,
-            progress,
-        )?;
+        build("controlplane", &modules.controlplane, ".", &stamp, &partial, progress)?;
         build("kwok", &modules.kwok, KWOK_COMMAND, "-s -w", &partial, progress)?;
 
-        let module = go(
-            &modules.kwok,
-            &["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"],
-            |_| (),
-        )
-        .map_err(|tail| Error::Build {
-            program: "kwok",
-            tail,
-        })?;
+        let module = go(&modules.kwok, &["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"], |_| ())
+            .map_err(|tail| Error::Build { program: "kwok", tail })?;
         for stage in STAGES {
             let from = Path::new(module.trim()).join("kustomize/stage").join(stage);
             let text = fs::read(&from).map_err(io("read", &from))?;
@@ -146,11 +129,7 @@ fn version_stamp(version: &str) -> String {
 }
 
 fn cache_folder() -> Result<PathBuf> {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     from("PRISM_CACHE")
         .or_else(|| Some(from("XDG_CACHE_HOME")?.join("prism-operator")))
         .or_else(|| Some(from("HOME")?.join(".cache/prism-operator")))

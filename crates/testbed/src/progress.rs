@@ -19,19 +19,13 @@ impl Progress {
     /// Says what happens on standard error.
     #[must_use]
     pub fn stderr() -> Self {
-        Self {
-            is_silent: false,
-            begun: Instant::now(),
-        }
+        Self { is_silent: false, begun: Instant::now() }
     }
 
     /// Says nothing.
     #[must_use]
     pub fn silent() -> Self {
-        Self {
-            is_silent: true,
-            begun: Instant::now(),
-        }
+        Self { is_silent: true, begun: Instant::now() }
     }
 
     /// One finished step, with the seconds since the beginning.
@@ -54,14 +48,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
         });
-        Task {
-            progress: self.clone(),
-            name,
-            total,
-            done: 0,
-            bar,
-            last_line: Instant::now(),
-        }
+        Task { progress: self.clone(), name, total, done: 0, bar, last_line: Instant::now() }
     }
 }
 
@@ -89,10 +76,8 @@ impl Task {
             bar.set_message(text.to_owned());
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            self.progress.step(&format!(
-                "{}: {} of at most {} packages, {text}",
-                self.name, self.done, self.total
-            ));
+            self.progress
+                .step(&format!("{}: {} of at most {} packages, {text}", self.name, self.done, self.total));
         }
     }
 }

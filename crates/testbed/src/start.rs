@@ -40,10 +40,7 @@ impl Starter<'_> {
     /// Starts everything and returns when the cluster is ready for use.
     pub(crate) async fn start(&self) -> Result<()> {
         let pki = Pki::of(self.folder);
-        let files = Files {
-            folder: self.folder,
-            pki: &pki,
-        };
+        let files = Files { folder: self.folder, pki: &pki };
         for folder in ["logs", "components", "identities"] {
             let folder = self.folder.join(folder);
             fs::create_dir_all(&folder).map_err(io("create", folder))?;
@@ -114,11 +111,7 @@ impl Starter<'_> {
     /// Writes the kubeconfigs of the user and of the components; returns the path of the user's.
     fn write_kubeconfigs(&self, files: &Files, server: &str) -> Result<PathBuf> {
         for (component, user, groups) in [
-            (
-                "kube-controller-manager",
-                "system:kube-controller-manager",
-                &[][..],
-            ),
+            ("kube-controller-manager", "system:kube-controller-manager", &[][..]),
             ("kube-scheduler", "system:kube-scheduler", &[]),
             ("kwok", "testbed:kwok", &["system:masters"]),
             ("volumes", "testbed:volumes", &["system:masters"]),
@@ -140,8 +133,7 @@ impl Starter<'_> {
     }
 
     async fn scheduler(&self, files: &Files<'_>, config: &Config) -> Result<()> {
-        self.controller("kube-scheduler", config, |port| flags::scheduler(files, port))
-            .await
+        self.controller("kube-scheduler", config, |port| flags::scheduler(files, port)).await
     }
 
     async fn controller(
@@ -187,12 +179,7 @@ impl Starter<'_> {
 
     async fn until_one_dies(&self) -> Error {
         loop {
-            for component in self
-                .running
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .iter_mut()
-            {
+            for component in self.running.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
                 if let Err(error) = component.check() {
                     return error;
                 }
@@ -214,11 +201,7 @@ impl Starter<'_> {
             attempts_left -= 1;
             let ports = free_ports()?;
             let arguments = flags(ports);
-            let program = Program {
-                name,
-                executable: self.programs.controlplane(),
-                arguments,
-            };
+            let program = Program { name, executable: self.programs.controlplane(), arguments };
             let mut component = Component::spawn(self.folder, &program)?;
             match component.until_ready(async || is_ready(ports).await).await {
                 Err(error) if attempts_left > 0 && lost_its_port(&error) => {}
@@ -237,10 +220,7 @@ impl Starter<'_> {
     }
 
     fn keep(&self, component: Component) {
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(component);
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(component);
     }
 }
 
@@ -256,9 +236,5 @@ fn text(error: impl std::fmt::Display) -> String {
 }
 
 fn not_settled(last: &str) -> Error {
-    Error::NotReady {
-        what: "the cluster".into(),
-        seconds: SETTLE_TIMEOUT.as_secs(),
-        last: last.to_owned(),
-    }
+    Error::NotReady { what: "the cluster".into(), seconds: SETTLE_TIMEOUT.as_secs(), last: last.to_owned() }
 }

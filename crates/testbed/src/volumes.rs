@@ -34,10 +34,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Creates the default storage class: `Immediate` binding, volumes that may grow.
 pub async fn create_storage_class(client: &Client) -> Result<()> {
-    let default = (
-        "storageclass.kubernetes.io/is-default-class".to_owned(),
-        "true".to_owned(),
-    );
+    let default = ("storageclass.kubernetes.io/is-default-class".to_owned(), "true".to_owned());
     let class = StorageClass {
         metadata: ObjectMeta {
             name: Some(STORAGE_CLASS.to_owned()),
@@ -50,9 +47,7 @@ pub async fn create_storage_class(client: &Client) -> Result<()> {
         volume_binding_mode: Some("Immediate".to_owned()),
         ..StorageClass::default()
     };
-    Api::all(client.clone())
-        .create(&PostParams::default(), &class)
-        .await?;
+    Api::all(client.clone()).create(&PostParams::default(), &class).await?;
     Ok(())
 }
 
@@ -60,24 +55,17 @@ pub async fn create_storage_class(client: &Client) -> Result<()> {
 pub async fn serve(client: Client) {
     let claims = async {
         let all: Api<PersistentVolumeClaim> = Api::all(client.clone());
-        let changes = watcher(all, watcher::Config::default())
-            .default_backoff()
-            .applied_objects();
+        let changes = watcher(all, watcher::Config::default()).default_backoff().applied_objects();
         let mut changes = pin!(changes);
         while let Some(change) = changes.next().await {
             if let Ok(claim) = change {
-                retried("claim", &claim.name_any(), async || {
-                    serve_claim(&client, &claim).await
-                })
-                .await;
+                retried("claim", &claim.name_any(), async || serve_claim(&client, &claim).await).await;
             }
         }
     };
     let volumes = async {
         let all: Api<PersistentVolume> = Api::all(client.clone());
-        let changes = watcher(all.clone(), watcher::Config::default())
-            .default_backoff()
-            .applied_objects();
+        let changes = watcher(all.clone(), watcher::Config::default()).default_backoff().applied_objects();
         let mut changes = pin!(changes);
         while let Some(change) = changes.next().await {
             if let Ok(volume) = change
@@ -103,10 +91,7 @@ async fn retried(kind: &str, name: &str, attempt: impl AsyncFn() -> Result<(), k
 }
 
 async fn serve_claim(client: &Client, claim: &PersistentVolumeClaim) -> Result<(), kube::Error> {
-    let asked = claim
-        .annotations()
-        .get(ASKED)
-        .is_some_and(|provisioner| provisioner == PROVISIONER);
+    let asked = claim.annotations().get(ASKED).is_some_and(|provisioner| provisioner == PROVISIONER);
     if !asked || claim.metadata.deletion_timestamp.is_some() {
         return Ok(());
     }
@@ -123,9 +108,7 @@ async fn provision(client: &Client, claim: &PersistentVolumeClaim) -> Result<(),
         return Ok(());
     };
     let classes: Api<StorageClass> = Api::all(client.clone());
-    let class = classes
-        .get_opt(spec.storage_class_name.as_deref().unwrap_or_default())
-        .await?;
+    let class = classes.get_opt(spec.storage_class_name.as_deref().unwrap_or_default()).await?;
     let volume = PersistentVolume {
         metadata: ObjectMeta {
             name: Some(format!("pvc-{uid}")),
@@ -143,10 +126,7 @@ async fn provision(client: &Client, claim: &PersistentVolumeClaim) -> Result<(),
                 uid: Some(uid.clone()),
                 ..ObjectReference::default()
             }),
-            host_path: Some(HostPathVolumeSource {
-                path: format!("/var/lib/testbed/{uid}"),
-                type_: None,
-            }),
+            host_path: Some(HostPathVolumeSource { path: format!("/var/lib/testbed/{uid}"), type_: None }),
             persistent_volume_reclaim_policy: class.and_then(|class| class.reclaim_policy),
             storage_class_name: spec.storage_class_name.clone(),
             volume_mode: spec.volume_mode.clone(),
@@ -154,10 +134,7 @@ async fn provision(client: &Client, claim: &PersistentVolumeClaim) -> Result<(),
         }),
         ..PersistentVolume::default()
     };
-    match Api::all(client.clone())
-        .create(&PostParams::default(), &volume)
-        .await
-    {
+    match Api::all(client.clone()).create(&PostParams::default(), &volume).await {
         Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
         created => created.map(drop),
     }
@@ -180,9 +157,7 @@ async fn grow(client: &Client, claim: &PersistentVolumeClaim, volume: &str) -> R
     let claims: Api<PersistentVolumeClaim> =
         Api::namespaced(client.clone(), &claim.namespace().unwrap_or_default());
     let patch = json!({ "status": { "capacity": capacity(wants), "conditions": null } });
-    claims
-        .patch_status(&claim.name_any(), &merge, &Patch::Merge(patch))
-        .await?;
+    claims.patch_status(&claim.name_any(), &merge, &Patch::Merge(patch)).await?;
     Ok(())
 }
 
@@ -195,14 +170,8 @@ async fn delete(volumes: &Api<PersistentVolume>, name: &str) -> Result<(), kube:
 
 /// Whether the claim of one of our volumes is gone and nobody asked to keep the data.
 fn is_to_be_deleted(volume: &PersistentVolume) -> bool {
-    let ours = volume
-        .annotations()
-        .get(PROVISIONED_BY)
-        .is_some_and(|by| by == PROVISIONER);
-    let policy = volume
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
+    let ours = volume.annotations().get(PROVISIONED_BY).is_some_and(|by| by == PROVISIONER);
+    let policy = volume.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
     let phase = volume.status.as_ref().and_then(|status| status.phase.as_deref());
     ours && policy == Some("Delete")
         && phase == Some("Released")
@@ -210,15 +179,7 @@ fn is_to_be_deleted(volume: &PersistentVolume) -> bool {
 }
 
 fn requested(claim: &PersistentVolumeClaim) -> Option<Quantity> {
-    claim
-        .spec
-        .as_ref()?
-        .resources
-        .as_ref()?
-        .requests
-        .as_ref()?
-        .get("storage")
-        .cloned()
+    claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage").cloned()
 }
 
 fn capacity(size: Quantity) -> BTreeMap<String, Quantity> {

@@ -23,13 +23,9 @@ async fn proxied(prefix: &str) -> (FaultProxy, Api<ConfigMap>, TestNamespace, St
     let namespace = testbed.namespace(prefix).await.unwrap();
     let user = format!("proxied:{}", namespace.name());
     let groups = ["system:masters", AUDITED_GROUP];
-    let proxy = FaultProxy::for_user(testbed.cluster(), &user, &groups)
-        .await
-        .unwrap();
+    let proxy = FaultProxy::for_user(testbed.cluster(), &user, &groups).await.unwrap();
     let kubeconfig = Kubeconfig::read_from(proxy.kubeconfig()).unwrap();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .unwrap();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     config.default_retry = false;
     let maps = Api::namespaced(Client::try_from(config).unwrap(), namespace.name());
     (proxy, maps, namespace, user)
@@ -47,13 +43,8 @@ async fn create(maps: &Api<ConfigMap>, name: &str) -> Result<ConfigMap, kube::Er
 async fn a_watch_streams_and_writes_are_counted_under_the_programs_own_name() {
     let (proxy, maps, namespace, user) = proxied("watch").await;
     let mark = testbed().await.audit().unwrap().mark().unwrap();
-    let version = maps
-        .list(&kube::api::ListParams::default())
-        .await
-        .unwrap()
-        .metadata
-        .resource_version
-        .unwrap();
+    let version =
+        maps.list(&kube::api::ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
     let events = maps.watch(&WatchParams::default(), &version).await.unwrap();
     let mut added = pin!(events.try_filter_map(async |event| Ok(match event {
         WatchEvent::Added(map) => Some(map.name_any()),
@@ -62,9 +53,7 @@ async fn a_watch_streams_and_writes_are_counted_under_the_programs_own_name() {
     for (nth, name) in [(1, "one"), (2, "two")] {
         create(&maps, name).await.unwrap();
         // Each event arrives while the watch is open: the proxy holds nothing back.
-        let event = tokio::time::timeout(Duration::from_secs(5), added.next())
-            .await
-            .unwrap();
+        let event = tokio::time::timeout(Duration::from_secs(5), added.next()).await.unwrap();
         assert_eq!(event.unwrap().unwrap(), name);
         proxy.write(nth).await;
         assert_eq!(proxy.write_count(), nth);
@@ -72,11 +61,7 @@ async fn a_watch_streams_and_writes_are_counted_under_the_programs_own_name() {
     let statuses: Vec<_> = proxy.writes().iter().map(|write| write.status).collect();
     assert_eq!(statuses, [Some(StatusCode::CREATED); 2]);
     let writes = testbed().await.audit().unwrap().writes_of(&user, mark).unwrap();
-    assert_eq!(
-        writes.objects.len(),
-        2,
-        "in the audit log they stand under the name given to the program"
-    );
+    assert_eq!(writes.objects.len(), 2, "in the audit log they stand under the name given to the program");
     drop(namespace);
 }
 
@@ -96,33 +81,18 @@ async fn a_chosen_write_fails_before_or_after_it_was_carried_out() {
     });
 
     let conflict = create(&maps, "one").await.unwrap_err();
-    assert!(
-        matches!(&conflict, kube::Error::Api(status) if status.is_conflict()),
-        "{conflict}"
-    );
+    assert!(matches!(&conflict, kube::Error::Api(status) if status.is_conflict()), "{conflict}");
     create(&maps, "two").await.unwrap_err();
     create(&maps, "three").await.unwrap();
     create(&maps, "four").await.unwrap_err();
     create(&maps, "five").await.unwrap_err();
 
-    let exists: Vec<_> = proxy
-        .writes()
-        .iter()
-        .map(|write| write.status.is_some())
-        .collect();
+    let exists: Vec<_> = proxy.writes().iter().map(|write| write.status.is_some()).collect();
     assert_eq!(exists, [false, false, true, true, true]);
-    for (name, should_exist) in [
-        ("one", false),
-        ("two", false),
-        ("three", true),
-        ("four", true),
-        ("five", true),
-    ] {
-        assert_eq!(
-            maps.get_opt(name).await.unwrap().is_some(),
-            should_exist,
-            "{name}"
-        );
+    for (name, should_exist) in
+        [("one", false), ("two", false), ("three", true), ("four", true), ("five", true)]
+    {
+        assert_eq!(maps.get_opt(name).await.unwrap().is_some(), should_exist, "{name}");
     }
 
     proxy.reset();
@@ -135,20 +105,11 @@ async fn a_write_is_carried_out_although_the_program_dies_meanwhile() {
     let (proxy, maps, _namespace, _) = proxied("dies").await;
     proxy.before(|_| Before::Delay(Duration::from_millis(100)));
     // Giving up on the request closes its connection, as the death of the program would.
-    tokio::time::timeout(Duration::from_millis(30), create(&maps, "one"))
-        .await
-        .unwrap_err();
+    tokio::time::timeout(Duration::from_millis(30), create(&maps, "one")).await.unwrap_err();
     proxy.before(|_| Before::Pass);
-    prism_testbed::until(
-        &maps,
-        "one",
-        "the write is carried out",
-        Duration::from_secs(5),
-        |map| {
-            map.map(drop)
-                .ok_or_else(|| "the object does not exist".to_owned())
-        },
-    )
+    prism_testbed::until(&maps, "one", "the write is carried out", Duration::from_secs(5), |map| {
+        map.map(drop).ok_or_else(|| "the object does not exist".to_owned())
+    })
     .await
     .unwrap();
 }

@@ -23,11 +23,7 @@ async fn a_detached_cluster_is_recovered_after_a_crash_and_leaves_nothing_when_i
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("cluster");
     let programs = Programs::ensure(&Progress::silent()).unwrap();
-    let up = async || {
-        Cluster::up(&folder, &programs, &options(), &Progress::silent())
-            .await
-            .unwrap()
-    };
+    let up = async || Cluster::up(&folder, &programs, &options(), &Progress::silent()).await.unwrap();
 
     let (cluster, start) = up().await;
     assert_eq!(start, Start::Started);
@@ -36,16 +32,9 @@ async fn a_detached_cluster_is_recovered_after_a_crash_and_leaves_nothing_when_i
     let (_, start) = up().await;
     assert_eq!(start, Start::AlreadyRunning);
 
-    let scheduler = cluster
-        .components()
-        .into_iter()
-        .find(|one| one.name == "kube-scheduler")
-        .unwrap();
+    let scheduler = cluster.components().into_iter().find(|one| one.name == "kube-scheduler").unwrap();
     support::kill(scheduler.pid);
-    assert!(
-        !cluster.is_healthy().await,
-        "a cluster without a scheduler is not healthy"
-    );
+    assert!(!cluster.is_healthy().await, "a cluster without a scheduler is not healthy");
     let (cluster, start) = up().await;
     assert_eq!(start, Start::Recovered);
     assert!(cluster.is_healthy().await);
@@ -55,10 +44,7 @@ async fn a_detached_cluster_is_recovered_after_a_crash_and_leaves_nothing_when_i
     assert!(Cluster::down(&folder).unwrap());
     assert_eq!(processes_of(&folder), [0; 0], "no process is left");
     assert!(!folder.exists(), "no file is left");
-    assert!(
-        !Cluster::down(&folder).unwrap(),
-        "a second `down` finds nothing to do"
-    );
+    assert!(!Cluster::down(&folder).unwrap(), "a second `down` finds nothing to do");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,15 +52,10 @@ async fn two_clusters_live_side_by_side_and_know_nothing_of_each_other() {
     // The first is the one that this test runs under.
     let first = testbed().await;
     let programs = Programs::ensure(&Progress::silent()).unwrap();
-    let second = ScopedCluster::start(&programs, &options(), &Progress::silent())
-        .await
-        .unwrap();
+    let second = ScopedCluster::start(&programs, &options(), &Progress::silent()).await.unwrap();
 
     let map = ConfigMap {
-        metadata: kube::api::ObjectMeta {
-            name: Some("here".into()),
-            ..Default::default()
-        },
+        metadata: kube::api::ObjectMeta { name: Some("here".into()), ..Default::default() },
         ..Default::default()
     };
     let in_second: Api<ConfigMap> = Api::namespaced(second.client().await.unwrap(), "default");
@@ -97,19 +78,13 @@ async fn a_run_that_is_killed_leaves_no_process_and_no_folder() {
     let told = parent.path().join("told");
     let mut run = Command::new(TESTBED)
         .args(["run", "--", "sh", "-c"])
-        .arg(format!(
-            "echo $PRISM_TEST_DIR $$ > {}; exec sleep 600",
-            told.display()
-        ))
+        .arg(format!("echo $PRISM_TEST_DIR $$ > {}; exec sleep 600", told.display()))
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let (folder, command) = eventually("the command is told its cluster", SECONDS_20, async || {
         let text = fs::read_to_string(&told).unwrap_or_default();
-        let told = text
-            .trim_end()
-            .split_once(' ')
-            .ok_or_else(|| "it has not begun".to_owned())?;
+        let told = text.trim_end().split_once(' ').ok_or_else(|| "it has not begun".to_owned())?;
         Ok((PathBuf::from(told.0), told.1.parse::<u32>().unwrap()))
     })
     .await
@@ -121,17 +96,9 @@ async fn a_run_that_is_killed_leaves_no_process_and_no_folder() {
     run.wait().unwrap();
     eventually("everything of the killed run is gone", SECONDS_20, async || {
         let left = processes_of(&folder);
-        if left.is_empty() && !folder.exists() {
-            Ok(())
-        } else {
-            Err(format!("processes {left:?} are left"))
-        }
+        if left.is_empty() && !folder.exists() { Ok(()) } else { Err(format!("processes {left:?} are left")) }
     })
     .await
     .unwrap();
-    assert_eq!(
-        command_line(command),
-        None,
-        "the command of the killed run is gone, too"
-    );
+    assert_eq!(command_line(command), None, "the command of the killed run is gone, too");
 }

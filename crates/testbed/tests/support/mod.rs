@@ -18,20 +18,15 @@ pub(crate) async fn testbed() -> Testbed {
 
 /// Options for further clusters.
 pub(crate) fn options() -> Options {
-    Options {
-        testbed: Some(TESTBED.into()),
-        ..Options::default()
-    }
+    Options { testbed: Some(TESTBED.into()), ..Options::default() }
 }
 
 /// Ids of the processes that have `folder` on their command line.
 pub(crate) fn processes_of(folder: &Path) -> Vec<u32> {
     let folder = folder.to_string_lossy();
-    let pids = fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| command_line(*pid).is_some_and(|line| line.contains(&*folder)))
-        .collect()
+    let pids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| command_line(*pid).is_some_and(|line| line.contains(&*folder))).collect()
 }
 
 /// What a process was started with; `None` when it is gone, or a zombie.
