@@ -34,7 +34,11 @@ async fn a_detached_cluster_is_recovered_after_a_crash_and_leaves_nothing_when_i
 
     let scheduler = cluster.components().into_iter().find(|one| one.name == "kube-scheduler").unwrap();
     support::kill(scheduler.pid);
-    assert!(!cluster.is_healthy().await, "a cluster without a scheduler is not healthy");
+    eventually("a cluster without a scheduler is not healthy", SECONDS_20, async || {
+        if cluster.is_healthy().await { Err("it is said to be".to_owned()) } else { Ok(()) }
+    })
+    .await
+    .unwrap();
     let (cluster, start) = up().await;
     assert_eq!(start, Start::Recovered);
     assert!(cluster.is_healthy().await);
