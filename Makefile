@@ -77,7 +77,6 @@ lint: tools check-manifests ## Run every check that is no test
 	cargo deny --workspace check $(DENY_CHECKS)
 	typos
 	@unformatted=$$(gofmt -l cluster); if [ -n "$$unformatted" ]; then echo "run make fmt: $$unformatted" >&2; exit 1; fi
-	cd cluster/controlplane && GOWORK=off GOFLAGS=-trimpath go vet ./...
 
 .PHONY: tools
 tools: ## Install what lint needs and is not there: cargo-deny, typos
