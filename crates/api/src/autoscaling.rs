@@ -60,19 +60,11 @@ pub struct Autoscaling {
     #[schemars(range(min = 1, max = 100_000))]
     pub max_replicas: Option<i32>,
     /// CPU to aim at, in percent of the request. Default: 75, if no other metric is given.
-    #[serde(
-        rename = "targetCPUUtilizationPercentage",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "targetCPUUtilizationPercentage", default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub target_cpu_utilization_percentage: Option<i32>,
     /// Alias of `targetCPUUtilizationPercentage`.
-    #[serde(
-        rename = "targetCPUUtilization",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "targetCPUUtilization", default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub target_cpu_utilization: Option<i32>,
     /// Alias of `targetCPUUtilizationPercentage`.

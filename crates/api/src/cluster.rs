@@ -157,22 +157,10 @@ pub struct ClusterBackends {
 impl ClusterBackends {
     /// The backends by product, those that are switched off included.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &ProvisionSpec)> {
-        let Self {
-            redis,
-            nats,
-            postgres,
-            minio,
-            kafka,
-        } = self;
-        [
-            ("redis", redis),
-            ("nats", nats),
-            ("postgres", postgres),
-            ("minio", minio),
-            ("kafka", kafka),
-        ]
-        .into_iter()
-        .filter_map(|(product, provision)| Some((product, provision.as_ref()?)))
+        let Self { redis, nats, postgres, minio, kafka } = self;
+        [("redis", redis), ("nats", nats), ("postgres", postgres), ("minio", minio), ("kafka", kafka)]
+            .into_iter()
+            .filter_map(|(product, provision)| Some((product, provision.as_ref()?)))
     }
 }
 

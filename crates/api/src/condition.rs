@@ -68,7 +68,6 @@ pub mod reason {
 
     /// The operator cannot run this scaler here.
     pub const SCALER_NOT_SUPPORTED: &str = "ScalerNotSupported";
-
 }
 
 /// Reasons of events, beside the ones above.

@@ -40,21 +40,13 @@ fn definition<T: CustomResourceExt + JsonSchema>(
     let mut crd = T::crd();
     let schema: JSONSchemaProps = serde_json::from_value(schema::of::<T>(descriptions))?;
     for version in &mut crd.spec.versions {
-        version.schema = Some(CustomResourceValidation {
-            open_api_v3_schema: Some(schema.clone()),
-        });
+        version.schema = Some(CustomResourceValidation { open_api_v3_schema: Some(schema.clone()) });
     }
     if let (Some(name), Some(first)) = (second_version, crd.spec.versions.first()) {
-        let second = CustomResourceDefinitionVersion {
-            name: name.to_owned(),
-            storage: false,
-            ..first.clone()
-        };
+        let second =
+            CustomResourceDefinitionVersion { name: name.to_owned(), storage: false, ..first.clone() };
         crd.spec.versions.push(second);
     }
-    crd.spec.conversion = Some(CustomResourceConversion {
-        strategy: "None".to_owned(),
-        webhook: None,
-    });
+    crd.spec.conversion = Some(CustomResourceConversion { strategy: "None".to_owned(), webhook: None });
     Ok(crd)
 }

@@ -8,10 +8,7 @@
     clippy::doc_markdown,
     reason = "the comments on fields are what kubectl explain shows, as plain text"
 )]
-#![allow(
-    unreachable_pub,
-    reason = "KubeSchema repeats each struct, `pub` included, inside a function"
-)]
+#![allow(unreachable_pub, reason = "KubeSchema repeats each struct, `pub` included, inside a function")]
 
 pub mod autoscaler;
 pub mod autoscaling;

@@ -8,4 +8,3 @@ pub const METRICS_PREFIX: &str = "prism_operator";
 
 /// Value of `app.kubernetes.io/managed-by` on everything the operator makes.
 pub const MANAGED_BY: &str = "prism-operator";
-

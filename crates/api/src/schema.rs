@@ -193,10 +193,7 @@ mod tests {
 
     #[test]
     fn an_abbreviation_does_not_end_a_sentence() {
-        assert_eq!(
-            first_sentence("Rules (e.g. spread). More."),
-            "Rules (e.g. spread)."
-        );
+        assert_eq!(first_sentence("Rules (e.g. spread). More."), "Rules (e.g. spread).");
     }
 
     #[test]

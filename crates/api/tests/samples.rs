@@ -1,10 +1,6 @@
 //! Everything that users are shown can be read, and comes back as it was.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop"
-)]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::{
     env, fs,
@@ -59,10 +55,9 @@ fn lost(path: &str, read: &Value, written: &Value) -> Option<String> {
                 None => (!is_empty(value)).then_some(path),
             }
         }),
-        (Value::Array(read), Value::Array(written)) if read.len() == written.len() => read
-            .iter()
-            .zip(written)
-            .find_map(|(read, written)| lost(&format!("{path}[]"), read, written)),
+        (Value::Array(read), Value::Array(written)) if read.len() == written.len() => {
+            read.iter().zip(written).find_map(|(read, written)| lost(&format!("{path}[]"), read, written))
+        }
         (Value::Number(read), Value::String(written)) if read.to_string() == *written => None,
         (read, written) => (read != written).then(|| path.to_owned()),
     }
@@ -139,10 +134,7 @@ fn a_quantity_may_be_written_as_a_number() {
     let spec: PrismPatternSpec =
         serde_json::from_value(json!({"resources": {"limits": {"cpu": 2, "memory": "1Gi"}}})).unwrap();
     let limits = spec.resources.unwrap().limits.unwrap();
-    assert_eq!(
-        (limits["cpu"].0.as_str(), limits["memory"].0.as_str()),
-        ("2", "1Gi")
-    );
+    assert_eq!((limits["cpu"].0.as_str(), limits["memory"].0.as_str()), ("2", "1Gi"));
 }
 
 #[test]

@@ -58,12 +58,7 @@ fn visit_below(path: &str, schema: &Value, visit: &mut dyn FnMut(&str, &Map<Stri
         return;
     };
     visit(path, schema);
-    for (name, property) in schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         visit_below(&format!("{path}.{name}"), property, visit);
     }
     for (keyword, mark) in [("items", "[]"), ("additionalProperties", "{}")] {
@@ -79,11 +74,7 @@ fn is_true(schema: &Map<String, Value>, keyword: &str) -> bool {
 
 #[test]
 fn every_kind_has_its_definition() {
-    let kinds: Vec<String> = definitions()
-        .iter()
-        .cloned()
-        .map(|crd| crd.spec.names.kind)
-        .collect();
+    let kinds: Vec<String> = definitions().iter().cloned().map(|crd| crd.spec.names.kind).collect();
     assert_eq!(
         kinds,
         [
@@ -102,11 +93,7 @@ fn every_kind_has_its_definition() {
 fn every_definition_is_small_enough_for_kubectl_apply() {
     for crd in definitions().clone() {
         let size = serde_json::to_string(&crd).unwrap().len();
-        assert!(
-            size < KUBECTL_APPLY_LIMIT,
-            "{} has {size} bytes",
-            crd.spec.names.kind
-        );
+        assert!(size < KUBECTL_APPLY_LIMIT, "{} has {size} bytes", crd.spec.names.kind);
     }
 }
 
@@ -132,20 +119,9 @@ fn every_schema_is_structural() {
     visit_all(&mut |path, schema| {
         let may_lack_a_type = is_true(schema, "x-kubernetes-int-or-string")
             || is_true(schema, "x-kubernetes-preserve-unknown-fields");
-        assert!(
-            schema.get("type").is_some_and(Value::is_string) || may_lack_a_type,
-            "{path} has no type"
-        );
-        for keyword in [
-            "$ref",
-            "definitions",
-            "nullable",
-            "oneOf",
-            "anyOf",
-            "allOf",
-            "title",
-            "uniqueItems",
-        ] {
+        assert!(schema.get("type").is_some_and(Value::is_string) || may_lack_a_type, "{path} has no type");
+        for keyword in ["$ref", "definitions", "nullable", "oneOf", "anyOf", "allOf", "title", "uniqueItems"]
+        {
             assert!(!schema.contains_key(keyword), "{path} has {keyword}");
         }
         assert!(
@@ -155,12 +131,7 @@ fn every_schema_is_structural() {
         if schema.get("type").and_then(Value::as_str) == Some("array") {
             assert!(schema.contains_key("items"), "{path} has no items");
         }
-        for name in schema
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for name in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
             let properties = schema.get("properties").and_then(Value::as_object);
             assert!(
                 properties.is_some_and(|known| known.contains_key(name.as_str().unwrap())),
@@ -173,16 +144,9 @@ fn every_schema_is_structural() {
 #[test]
 fn the_keys_of_a_map_list_are_always_there() {
     visit_all(&mut |path, schema| {
-        for key in schema
-            .get("x-kubernetes-list-map-keys")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for key in schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array).into_iter().flatten() {
             let item = &schema["items"];
-            let is_required = item["required"]
-                .as_array()
-                .is_some_and(|names| names.contains(key));
+            let is_required = item["required"].as_array().is_some_and(|names| names.contains(key));
             let has_default = item["properties"][key.as_str().unwrap()].get("default").is_some();
             assert!(is_required || has_default, "{path}: {key} may be missing");
         }
@@ -197,10 +161,7 @@ fn no_number_is_too_large_to_be_read() {
             is_true(schema, "x-kubernetes-int-or-string") && !schema.contains_key("pattern");
         if is_int32 || is_number_or_name {
             let maximum = schema.get("maximum").and_then(Value::as_f64);
-            assert!(
-                maximum.is_some_and(|max| max <= f64::from(i32::MAX)),
-                "{path} has no upper bound"
-            );
+            assert!(maximum.is_some_and(|max| max <= f64::from(i32::MAX)), "{path} has no upper bound");
         }
     });
 }
@@ -208,12 +169,7 @@ fn no_number_is_too_large_to_be_read() {
 #[test]
 fn every_rule_says_what_to_do() {
     visit_all(&mut |path, schema| {
-        for rule in schema
-            .get("x-kubernetes-validations")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-        {
+        for rule in schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
             let message = rule["message"].as_str().unwrap_or_default();
             assert!(message.contains(' ') && !message.contains('\n'), "{path}: {rule}");
         }
@@ -236,21 +192,13 @@ fn both_versions_of_a_kind_have_one_schema_and_no_webhook() {
 
 #[test]
 fn a_pattern_shows_at_a_glance_how_it_is() {
-    let columns = definition("PrismPattern").spec.versions[0]
-        .additional_printer_columns
-        .clone()
-        .unwrap();
+    let columns = definition("PrismPattern").spec.versions[0].additional_printer_columns.clone().unwrap();
     let narrow: Vec<String> = columns
         .into_iter()
         .filter(|column| column.priority.unwrap_or(0) == 0)
         .map(|column| column.name.to_uppercase())
         .collect();
-    assert_eq!(
-        narrow,
-        [
-            "READY", "REASON", "KIND", "REPLICAS", "DESIRED", "SCALER", "BACKEND", "AGE"
-        ]
-    );
+    assert_eq!(narrow, ["READY", "REASON", "KIND", "REPLICAS", "DESIRED", "SCALER", "BACKEND", "AGE"]);
 }
 
 #[test]
@@ -271,18 +219,9 @@ fn every_kind_has_a_status_and_belongs_to_the_category() {
 }
 
 fn definition(kind: &str) -> CustomResourceDefinition {
-    definitions()
-        .iter()
-        .find(|crd| crd.spec.names.kind == kind)
-        .cloned()
-        .unwrap()
+    definitions().iter().find(|crd| crd.spec.names.kind == kind).cloned().unwrap()
 }
 
 fn versions_of(kind: &str) -> Vec<String> {
-    definition(kind)
-        .spec
-        .versions
-        .into_iter()
-        .map(|version| version.name)
-        .collect()
+    definition(kind).spec.versions.into_iter().map(|version| version.name).collect()
 }

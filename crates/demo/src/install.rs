@@ -35,17 +35,10 @@ pub(crate) async fn definitions(place: &Place) -> Result<()> {
         let name = crd.name_any();
         apply(&api, crd).await?;
         until(&api, &name, &format!("{name} is served"), SERVED_TIMEOUT, |crd| {
-            let conditions = crd
-                .and_then(|crd| crd.status.as_ref()?.conditions.as_deref())
-                .unwrap_or_default();
-            let is_served = conditions
-                .iter()
-                .any(|c| c.type_ == "Established" && c.status == "True");
-            if is_served {
-                Ok(())
-            } else {
-                Err("it is not established".to_owned())
-            }
+            let conditions =
+                crd.and_then(|crd| crd.status.as_ref()?.conditions.as_deref()).unwrap_or_default();
+            let is_served = conditions.iter().any(|c| c.type_ == "Established" && c.status == "True");
+            if is_served { Ok(()) } else { Err("it is not established".to_owned()) }
         })
         .await?;
         Ok(())
@@ -76,10 +69,7 @@ pub(crate) async fn ready(place: &Place, note: &Note) -> Result<PrismPattern> {
         let state = state(pattern);
         note.set(&state);
         let conditions = conditions(pattern);
-        let is_current = pattern
-            .status
-            .as_ref()
-            .and_then(|status| status.observed_generation)
+        let is_current = pattern.status.as_ref().and_then(|status| status.observed_generation)
             == pattern.metadata.generation;
         let is_ready = is_current
             && is_true(conditions, condition::READY)
@@ -96,11 +86,7 @@ pub(crate) async fn look(place: &Place) -> Option<PrismPattern> {
 
 /// All conditions of a pattern.
 pub(crate) fn conditions(pattern: &PrismPattern) -> &[condition::Condition] {
-    pattern
-        .status
-        .as_ref()
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default()
+    pattern.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default()
 }
 
 /// How far a pattern has come, in one line.
@@ -120,7 +106,6 @@ where
     K: Resource + Clone + Debug + Serialize + DeserializeOwned,
 {
     let params = PatchParams::apply("prism-demo").force();
-    api.patch(&object.name_any(), &params, &Patch::Apply(object))
-        .await?;
+    api.patch(&object.name_any(), &params, &Patch::Apply(object)).await?;
     Ok(())
 }

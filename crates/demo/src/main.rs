@@ -37,10 +37,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if rustls::crypto::ring::default_provider()
-        .install_default()
-        .is_err()
-    {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln!("demo: a TLS provider was installed twice");
         return ExitCode::FAILURE;
     }
@@ -81,25 +78,12 @@ async fn run(arguments: &Arguments) -> Result<()> {
 
 /// Everything the user came to see.
 async fn show(place: &Place, operator: &mut Operator, steps: &mut Steps) -> Result<()> {
-    steps
-        .step("custom resource definitions", async |_| {
-            install::definitions(place).await
-        })
-        .await?;
-    steps
-        .step("namespace", async |_| install::namespace(place).await)
-        .await?;
-    steps
-        .step("operator", async |note| operator.start(note).await)
-        .await?;
-    steps
-        .step("pattern applied", async |_| install::pattern(place).await)
-        .await?;
-    let pattern = steps
-        .step("pattern ready", async |note| {
-            operator.watched(install::ready(place, note)).await
-        })
-        .await?;
+    steps.step("custom resource definitions", async |_| install::definitions(place).await).await?;
+    steps.step("namespace", async |_| install::namespace(place).await).await?;
+    steps.step("operator", async |note| operator.start(note).await).await?;
+    steps.step("pattern applied", async |_| install::pattern(place).await).await?;
+    let pattern =
+        steps.step("pattern ready", async |note| operator.watched(install::ready(place, note)).await).await?;
     println!("\n{}", tree::of(place, &pattern).await?);
     println!("\n{}", steps.summary());
     Ok(())

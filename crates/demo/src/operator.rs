@@ -53,13 +53,7 @@ impl Operator {
         let port = free_port().map_err(io("open a port of", Path::new("127.0.0.1")))?;
         let output = |log: &File| log.try_clone().map_err(io("open", self.log.path()));
         let child = Command::new(&self.program)
-            .args([
-                "run",
-                "--watch-namespace",
-                NAMESPACE,
-                "--bind-address",
-                &format!("127.0.0.1:{port}"),
-            ])
+            .args(["run", "--watch-namespace", NAMESPACE, "--bind-address", &format!("127.0.0.1:{port}")])
             .env("KUBECONFIG", &self.kubeconfig)
             .stdin(Stdio::null())
             .stdout(output(self.log.as_file())?)
@@ -75,9 +69,8 @@ impl Operator {
         config.default_retry = false;
         let client = Client::try_from(config)?;
         let ready = eventually("the operator is ready", READY_TIMEOUT, async || {
-            let request = http::Request::get("/readyz")
-                .body(Vec::new())
-                .map_err(|error| error.to_string())?;
+            let request =
+                http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
             let answer = client.request_text(request).await;
             answer.map(drop).map_err(|error| {
                 note.set(&error.to_string());
@@ -104,19 +97,14 @@ impl Operator {
             eprintln!("\nConditions of {}:", install::PATTERN);
             for condition in install::conditions(&pattern) {
                 let message = &condition.message;
-                eprintln!(
-                    "  {}={} {}: {message}",
-                    condition.type_, condition.status, condition.reason
-                );
+                eprintln!("  {}={} {}: {message}", condition.type_, condition.status, condition.reason);
             }
         }
         let text = fs::read_to_string(self.log.path()).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         if !lines.is_empty() {
             eprintln!("\nThe end of the operator's log:");
-            lines[lines.len().saturating_sub(TAIL_LINES)..]
-                .iter()
-                .for_each(|line| eprintln!("  {line}"));
+            lines[lines.len().saturating_sub(TAIL_LINES)..].iter().for_each(|line| eprintln!("  {line}"));
         }
     }
 

@@ -44,20 +44,13 @@ impl Steps {
         title: &str,
         work: impl AsyncFnOnce(&Note) -> Result<T>,
     ) -> Result<T> {
-        let note = Note {
-            bar: bar(title),
-            text: Arc::default(),
-        };
+        let note = Note { bar: bar(title), text: Arc::default() };
         let started = Instant::now();
         let heartbeat = async {
             loop {
                 tokio::time::sleep(LINE_EVERY).await;
                 if note.bar.is_hidden() {
-                    eprintln!(
-                        "{:7.1} s  {title} … {}",
-                        started.elapsed().as_secs_f64(),
-                        note.get()
-                    );
+                    eprintln!("{:7.1} s  {title} … {}", started.elapsed().as_secs_f64(), note.get());
                 }
             }
         };
@@ -82,11 +75,7 @@ impl Steps {
     pub(crate) fn summary(&self) -> String {
         let mut text = "How long it took\n".to_owned();
         let total: Duration = self.done.iter().map(|(_, took)| *took).sum();
-        let rows = self
-            .done
-            .iter()
-            .map(|(title, took)| (title.as_str(), *took))
-            .chain([("in all", total)]);
+        let rows = self.done.iter().map(|(title, took)| (title.as_str(), *took)).chain([("in all", total)]);
         for (title, took) in rows {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{:7.1} s  {title}", took.as_secs_f64());

@@ -63,18 +63,14 @@ fn run() -> Result<(), Error> {
 fn whole_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) => match number.as_f64() {
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "the guard keeps to whole numbers that fit"
-            )]
+            #[allow(clippy::cast_possible_truncation, reason = "the guard keeps to whole numbers that fit")]
             Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => Value::from(float as i64),
             _ => Value::Number(number),
         },
         Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, field)| (name, whole_numbers(field)))
-            .collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, field)| (name, whole_numbers(field))).collect()
+        }
         other => other,
     }
 }
