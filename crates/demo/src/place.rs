@@ -1,14 +1,14 @@
 //! The cluster that the demo acts on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use prism_rig::{Steps, sibling};
 use prism_testbed::{Cluster, Options, Programs, Progress, Start};
 
 use crate::error::{Error, Result};
-use crate::steps::Steps;
 
 /// Namespace of everything the demo makes.
 pub(crate) const NAMESPACE: &str = "prism-demo";
@@ -36,46 +36,28 @@ impl Place {
     }
 
     async fn users(kubeconfig: String, steps: &mut Steps) -> Result<Self> {
-        let failed = |source| Error::Kubeconfig {
-            path: kubeconfig.clone(),
-            source: Box::new(source),
-        };
+        let failed = |source| Error::Kubeconfig { path: kubeconfig.clone(), source: Box::new(source) };
         let merged = Kubeconfig::from_env().map_err(failed)?.unwrap_or_default();
-        let config = Config::from_custom_kubeconfig(merged, &KubeConfigOptions::default())
-            .await
-            .map_err(failed)?;
+        let config =
+            Config::from_custom_kubeconfig(merged, &KubeConfigOptions::default()).await.map_err(failed)?;
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config)?;
         steps
             .step(&format!("your cluster at {server}"), async |_| {
-                let unreachable = |reason| Error::Unreachable {
-                    server: server.clone(),
-                    reason,
-                };
+                let unreachable = |reason| Error::Unreachable { server: server.clone(), reason };
                 match tokio::time::timeout(ANSWER_TIMEOUT, client.apiserver_version()).await {
                     Ok(answer) => answer.map(drop).map_err(|error| unreachable(error.to_string())),
-                    Err(_) => Err(unreachable(format!(
-                        "no answer within {} s",
-                        ANSWER_TIMEOUT.as_secs()
-                    ))),
+                    Err(_) => Err(unreachable(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))),
                 }
             })
             .await?;
-        Ok(Self {
-            client,
-            kubeconfig,
-            kubectl: "kubectl".to_owned(),
-            is_local: false,
-        })
+        Ok(Self { client, kubeconfig, kubectl: "kubectl".to_owned(), is_local: false })
     }
 
     async fn local(folder: &Path, steps: &mut Steps) -> Result<Self> {
         let progress = Progress::stderr();
         let programs = Programs::ensure(&progress)?;
-        let options = Options {
-            testbed: Some(sibling("testbed")?),
-            ..Options::default()
-        };
+        let options = Options { testbed: Some(sibling("testbed")?), ..Options::default() };
         let started = std::time::Instant::now();
         let (cluster, start) = Cluster::up(folder, &programs, &options, &progress).await?;
         let how = if start == Start::AlreadyRunning {
@@ -90,20 +72,5 @@ impl Place {
             kubectl: format!("{}/kubectl", folder.display()),
             is_local: true,
         })
-    }
-}
-
-/// A program of the same build.
-pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
-    let own = std::env::current_exe().map_err(|source| Error::Io {
-        action: "find",
-        path: "the demo".into(),
-        source,
-    })?;
-    let path = own.with_file_name(name);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Error::NotBuilt(path))
     }
 }

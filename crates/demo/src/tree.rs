@@ -33,26 +33,12 @@ pub(crate) async fn of(place: &Place, pattern: &PrismPattern) -> Result<String> 
         let state = state(place, entry).await?;
         let is_workload =
             status.workload.as_ref() == Some(&entry.name) && entry.group.as_deref() == Some("apps");
-        let pods = if is_workload {
-            pods(place, status.selector.as_deref()).await?
-        } else {
-            Vec::new()
-        };
-        below.push(Node {
-            title: format!("{} {}", entry.kind, entry.name),
-            state,
-            below: pods,
-        });
+        let pods = if is_workload { pods(place, status.selector.as_deref()).await? } else { Vec::new() };
+        below.push(Node { title: format!("{} {}", entry.kind, entry.name), state, below: pods });
     }
     let ready = find(conditions(pattern), condition::READY);
-    let state = ready
-        .map(|ready| format!("Ready={}: {}", ready.status, ready.message))
-        .unwrap_or_default();
-    let root = Node {
-        title: format!("PrismPattern {NAMESPACE}/{}", pattern.name_any()),
-        state,
-        below,
-    };
+    let state = ready.map(|ready| format!("Ready={}: {}", ready.status, ready.message)).unwrap_or_default();
+    let root = Node { title: format!("PrismPattern {NAMESPACE}/{}", pattern.name_any()), state, below };
     Ok(root.draw())
 }
 
@@ -68,18 +54,11 @@ async fn state(place: &Place, entry: &InventoryEntry) -> Result<String> {
             .await?
             .and_then(|object| object.status)
             .map(|status| ready_pods(status.ready_replicas, Some(status.replicas))),
-        "Service" => get::<Service>(place, name)
-            .await?
-            .and_then(|object| object.spec)
-            .map(|spec| {
-                let ports = spec.ports.iter().flatten().map(|port| port.port.to_string());
-                let ports: Vec<_> = ports.collect();
-                format!(
-                    "{}, port {}",
-                    spec.cluster_ip.unwrap_or_default(),
-                    ports.join(", ")
-                )
-            }),
+        "Service" => get::<Service>(place, name).await?.and_then(|object| object.spec).map(|spec| {
+            let ports = spec.ports.iter().flatten().map(|port| port.port.to_string());
+            let ports: Vec<_> = ports.collect();
+            format!("{}, port {}", spec.cluster_ip.unwrap_or_default(), ports.join(", "))
+        }),
         "HorizontalPodAutoscaler" => get::<HorizontalPodAutoscaler>(place, name)
             .await?
             .and_then(|object| object.spec)
@@ -92,9 +71,7 @@ async fn state(place: &Place, entry: &InventoryEntry) -> Result<String> {
             let keys: Vec<_> = object.data.into_iter().flatten().map(|(key, _)| key).collect();
             keys.join(", ")
         }),
-        "ServiceAccount" => get::<ServiceAccount>(place, name)
-            .await?
-            .map(|_| "made".to_owned()),
+        "ServiceAccount" => get::<ServiceAccount>(place, name).await?.map(|_| "made".to_owned()),
         _ => Some("made".to_owned()),
     };
     Ok(state.unwrap_or_else(|| "not there".to_owned()))
@@ -102,20 +79,11 @@ async fn state(place: &Place, entry: &InventoryEntry) -> Result<String> {
 
 async fn pods(place: &Place, selector: Option<&str>) -> Result<Vec<Node>> {
     let params = ListParams::default().labels(selector.unwrap_or_default());
-    let pods = Api::<Pod>::namespaced(place.client.clone(), NAMESPACE)
-        .list(&params)
-        .await?;
+    let pods = Api::<Pod>::namespaced(place.client.clone(), NAMESPACE).list(&params).await?;
     let node = |pod: Pod| {
-        let phase = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.clone())
-            .unwrap_or_default();
-        let on = pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.node_name.clone())
-            .unwrap_or_else(|| "no node".to_owned());
+        let phase = pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
+        let on =
+            pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_else(|| "no node".to_owned());
         Node {
             title: format!("Pod {}", pod.name_any()),
             state: format!("{phase} on {on}"),
@@ -130,17 +98,11 @@ where
     K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
     K::DynamicType: Default,
 {
-    Ok(Api::namespaced(place.client.clone(), NAMESPACE)
-        .get_opt(name)
-        .await?)
+    Ok(Api::namespaced(place.client.clone(), NAMESPACE).get_opt(name).await?)
 }
 
 fn ready_pods(ready: Option<i32>, of: Option<i32>) -> String {
-    format!(
-        "{} of {} pods ready",
-        ready.unwrap_or_default(),
-        of.unwrap_or_default()
-    )
+    format!("{} of {} pods ready", ready.unwrap_or_default(), of.unwrap_or_default())
 }
 
 impl Node {
@@ -155,10 +117,7 @@ impl Node {
     /// Columns that the widest title needs, branches included.
     fn width(&self, depth: usize) -> usize {
         let own = 3 * depth + self.title.chars().count();
-        self.below
-            .iter()
-            .map(|node| node.width(depth + 1))
-            .fold(own, usize::max)
+        self.below.iter().map(|node| node.width(depth + 1)).fold(own, usize::max)
     }
 
     fn line(&self, text: &mut String, branch: &str, indent: &str, width: usize) {
@@ -166,11 +125,8 @@ impl Node {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{title:width$}  {}", self.state);
         for (n, node) in self.below.iter().enumerate() {
-            let (turn, on) = if n + 1 == self.below.len() {
-                ("└─ ", "   ")
-            } else {
-                ("├─ ", "│  ")
-            };
+            let (turn, on) =
+                if n + 1 == self.below.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
             node.line(text, &format!("{indent}{turn}"), &format!("{indent}{on}"), width);
         }
     }
@@ -181,28 +137,13 @@ mod tests {
     use super::*;
 
     fn node(title: &str, below: Vec<Node>) -> Node {
-        Node {
-            title: title.to_owned(),
-            state: "ok".to_owned(),
-            below,
-        }
+        Node { title: title.to_owned(), state: "ok".to_owned(), below }
     }
 
     #[test]
     fn branches_join_and_states_are_aligned() {
-        let tree = node(
-            "p",
-            vec![
-                node("workload", vec![node("pod", vec![])]),
-                node("service", vec![]),
-            ],
-        );
-        let lines = [
-            "p            ok",
-            "├─ workload  ok",
-            "│  └─ pod    ok",
-            "└─ service   ok",
-        ];
+        let tree = node("p", vec![node("workload", vec![node("pod", vec![])]), node("service", vec![])]);
+        let lines = ["p            ok", "├─ workload  ok", "│  └─ pod    ok", "└─ service   ok"];
         assert_eq!(tree.draw(), lines.join("\n"));
     }
 }
