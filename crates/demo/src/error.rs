@@ -1,8 +1,6 @@
 //! What can go wrong in a demo, and what to do about it.
 
 use std::io;
-use std::path::PathBuf;
-use std::process::ExitStatus;
 
 use prism_testbed::TimedOut;
 
@@ -14,6 +12,8 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 pub(crate) enum Error {
     #[error(transparent)]
     Testbed(#[from] prism_testbed::Error),
+    #[error(transparent)]
+    Rig(#[from] prism_rig::Error),
     #[error("the cluster refuses: {0}")]
     Cluster(#[from] kube::Error),
     #[error("KUBECONFIG={path} cannot be used: {source}; unset it to demo on a local cluster")]
@@ -24,21 +24,10 @@ pub(crate) enum Error {
     },
     #[error("{server} does not answer: {reason}; is the cluster up, and KUBECONFIG the right one?")]
     Unreachable { server: String, reason: String },
-    #[error("{0} is not there: `make demo` builds it")]
-    NotBuilt(PathBuf),
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
     #[error("signals cannot be received: {0}")]
     Signals(#[source] io::Error),
     #[error("the sample cannot be read: {0}")]
     Sample(#[from] serde_saphyr::Error),
-    #[error("the operator ended: {0}")]
-    OperatorEnded(ExitStatus),
     #[error("{0}")]
     Late(#[from] TimedOut),
     #[error("interrupted")]

@@ -3,49 +3,27 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
-use prism_api::{PrismPattern, all_crds, condition};
+use prism_api::{PrismPattern, condition};
 use prism_plan::conditions::{find, is_true};
+use prism_rig::Note;
 use prism_testbed::until;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 use crate::place::{NAMESPACE, Place};
-use crate::steps::Note;
 
+/// Field manager of everything the demo applies.
+pub(crate) const MANAGER: &str = "prism-demo";
 /// The pattern that is shown.
 const SAMPLE: &str = include_str!("../../../config/samples/prismpattern_hpa_example.yaml");
 /// Its name.
 pub(crate) const PATTERN: &str = "shop-events";
-/// The API server serves a new definition within this time.
-const SERVED_TIMEOUT: Duration = Duration::from_secs(30);
 /// The sample is Ready within this time, images that a real cluster has to pull included.
 const READY_TIMEOUT: Duration = Duration::from_mins(3);
-
-/// Installs the custom resource definitions, and waits until they are served.
-pub(crate) async fn definitions(place: &Place) -> Result<()> {
-    let api: Api<CustomResourceDefinition> = Api::all(place.client.clone());
-    let crds = all_crds().map_err(kube::Error::SerdeError)?;
-    try_join_all(crds.iter().map(async |crd| {
-        let name = crd.name_any();
-        apply(&api, crd).await?;
-        until(&api, &name, &format!("{name} is served"), SERVED_TIMEOUT, |crd| {
-            let conditions =
-                crd.and_then(|crd| crd.status.as_ref()?.conditions.as_deref()).unwrap_or_default();
-            let is_served = conditions.iter().any(|c| c.type_ == "Established" && c.status == "True");
-            if is_served { Ok(()) } else { Err("it is not established".to_owned()) }
-        })
-        .await?;
-        Ok(())
-    }))
-    .await
-    .map(drop)
-}
 
 /// Makes the namespace.
 pub(crate) async fn namespace(place: &Place) -> Result<()> {
@@ -105,7 +83,7 @@ async fn apply<K>(api: &Api<K>, object: &K) -> Result<()>
 where
     K: Resource + Clone + Debug + Serialize + DeserializeOwned,
 {
-    let params = PatchParams::apply("prism-demo").force();
+    let params = PatchParams::apply(MANAGER).force();
     api.patch(&object.name_any(), &params, &Patch::Apply(object)).await?;
     Ok(())
 }

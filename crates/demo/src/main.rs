@@ -3,24 +3,23 @@
 mod error;
 mod install;
 mod next;
-mod operator;
 mod place;
-mod steps;
 mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use prism_rig::{Note, OperatorProcess, Steps, install_definitions};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, Result};
-use crate::operator::Operator;
-use crate::place::Place;
-use crate::steps::Steps;
+use crate::place::{NAMESPACE, Place};
 
 /// As a shell tells an interruption.
 const INTERRUPTED: u8 = 130;
+/// Lines of the operator's log that a failure shows.
+const LOG_LINES: usize = 15;
 
 /// Shows a pattern with an autoscaler come to life.
 ///
@@ -56,7 +55,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let place = Place::find(&arguments.dir, &mut steps).await?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
-    let mut operator = Operator::prepare(&place)?;
+    let mut operator = None;
     let shown = tokio::select! {
         shown = show(&place, &mut operator, &mut steps) => shown,
         _ = interrupt.recv() => Err(Error::Interrupted),
@@ -65,10 +64,10 @@ async fn run(arguments: &Arguments) -> Result<()> {
     if let Err(error) = &shown
         && !matches!(error, Error::Interrupted)
     {
-        operator.explain(&place).await;
+        explain(&place, operator.as_ref()).await;
     }
-    let was_running = operator.stop().await;
-    if was_running {
+    if let Some(operator) = operator {
+        operator.stop().await;
         println!("\nThe demo's operator is stopped; the pattern and its pods go on.");
     }
     shown?;
@@ -77,14 +76,31 @@ async fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Everything the user came to see.
-async fn show(place: &Place, operator: &mut Operator, steps: &mut Steps) -> Result<()> {
-    steps.step("custom resource definitions", async |_| install::definitions(place).await).await?;
+async fn show(place: &Place, operator: &mut Option<OperatorProcess>, steps: &mut Steps) -> Result<()> {
+    let definitions = async |_: &Note| install_definitions(&place.client, install::MANAGER).await;
+    steps.step("custom resource definitions", definitions).await?;
     steps.step("namespace", async |_| install::namespace(place).await).await?;
-    steps.step("operator", async |note| operator.start(note).await).await?;
+    let operator =
+        operator.insert(OperatorProcess::start(&place.kubeconfig, &["--watch-namespace", NAMESPACE])?);
+    steps.step("operator", async |note| operator.ready(note).await).await?;
     steps.step("pattern applied", async |_| install::pattern(place).await).await?;
-    let pattern =
-        steps.step("pattern ready", async |note| operator.watched(install::ready(place, note)).await).await?;
+    let ready = async |note: &Note| operator.watched(install::ready(place, note)).await;
+    let pattern = steps.step("pattern ready", ready).await?;
     println!("\n{}", tree::of(place, &pattern).await?);
     println!("\n{}", steps.summary());
     Ok(())
+}
+
+/// Tells on standard error what the pattern and the operator have to say.
+async fn explain(place: &Place, operator: Option<&OperatorProcess>) {
+    if let Some(pattern) = install::look(place).await {
+        eprintln!("\nConditions of {}:", install::PATTERN);
+        for condition in install::conditions(&pattern) {
+            let message = &condition.message;
+            eprintln!("  {}={} {}: {message}", condition.type_, condition.status, condition.reason);
+        }
+    }
+    if let Some(operator) = operator {
+        eprintln!("\nThe end of the operator's log:\n{}", operator.log_tail(LOG_LINES));
+    }
 }

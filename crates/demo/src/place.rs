@@ -1,14 +1,14 @@
 //! The cluster that the demo acts on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use prism_rig::{Steps, sibling};
 use prism_testbed::{Cluster, Options, Programs, Progress, Start};
 
 use crate::error::{Error, Result};
-use crate::steps::Steps;
 
 /// Namespace of everything the demo makes.
 pub(crate) const NAMESPACE: &str = "prism-demo";
@@ -73,15 +73,4 @@ impl Place {
             is_local: true,
         })
     }
-}
-
-/// A program of the same build.
-pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
-    let own = std::env::current_exe().map_err(|source| Error::Io {
-        action: "find",
-        path: "the demo".into(),
-        source,
-    })?;
-    let path = own.with_file_name(name);
-    if path.is_file() { Ok(path) } else { Err(Error::NotBuilt(path)) }
 }

@@ -7,27 +7,25 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::error::Result;
-
 /// Without a terminal, one line in this time.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Steps of the demo and how long they took.
-#[derive(Default)]
-pub(crate) struct Steps {
+/// What has been done so far and how long it took.
+#[derive(Debug, Default)]
+pub struct Steps {
     done: Vec<(String, Duration)>,
 }
 
 /// Where a step says how far it is.
-#[derive(Clone)]
-pub(crate) struct Note {
+#[derive(Clone, Debug)]
+pub struct Note {
     bar: ProgressBar,
     text: Arc<Mutex<String>>,
 }
 
 impl Note {
     /// What is going on now.
-    pub(crate) fn set(&self, text: &str) {
+    pub fn set(&self, text: &str) {
         self.bar.set_message(text.to_owned());
         text.clone_into(&mut self.text.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -39,11 +37,11 @@ impl Note {
 
 impl Steps {
     /// Does `work`, and shows that it goes on.
-    pub(crate) async fn step<T>(
+    pub async fn step<T, E>(
         &mut self,
         title: &str,
-        work: impl AsyncFnOnce(&Note) -> Result<T>,
-    ) -> Result<T> {
+        work: impl AsyncFnOnce(&Note) -> Result<T, E>,
+    ) -> Result<T, E> {
         let note = Note { bar: bar(title), text: Arc::default() };
         let started = Instant::now();
         let heartbeat = async {
@@ -66,13 +64,14 @@ impl Steps {
     }
 
     /// Notes a step that showed its progress itself.
-    pub(crate) fn done(&mut self, title: &str, took: Duration) {
+    pub fn done(&mut self, title: &str, took: Duration) {
         eprintln!("{:7.1} s  {title}", took.as_secs_f64());
         self.done.push((title.to_owned(), took));
     }
 
     /// How long each step took, and all of them.
-    pub(crate) fn summary(&self) -> String {
+    #[must_use]
+    pub fn summary(&self) -> String {
         let mut text = "How long it took\n".to_owned();
         let total: Duration = self.done.iter().map(|(_, took)| *took).sum();
         let rows = self.done.iter().map(|(title, took)| (title.as_str(), *took)).chain([("in all", total)]);
