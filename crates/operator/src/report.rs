@@ -29,9 +29,6 @@ pub(crate) async fn pattern(
         tell_pause(ctx, subject, &before.conditions, &after.conditions).await;
     }
     tell(ctx, subject, &applied).await;
-    if let Reported::Later(wait) = reported {
-        ctx.queue.add_after(subject.owner.key.clone(), Lane::Report, wait);
-    }
     match applied.into_failure() {
         Some(error) if error.class() == Class::Wait => Ok(ctx.rest()),
         Some(error) if error.class() == Class::Stalled => Ok(Action::Stalled),
@@ -101,7 +98,16 @@ async fn write(
     } else {
         Urgency::Now
     };
-    ctx.engine.report(&subject.owner, (version, &cached), &json(after)?, urgency).await
+    let reported = ctx.engine.report(&subject.owner, (version, &cached), &json(after)?, urgency).await?;
+    match reported {
+        // In its lane the report comes when nothing more urgent waits.
+        Reported::Later(_) if urgency == Urgency::Busy => {
+            ctx.queue.add(subject.owner.key.clone(), Lane::Report);
+        }
+        Reported::Later(wait) => ctx.queue.add_after(subject.owner.key.clone(), Lane::Report, wait),
+        Reported::Unchanged | Reported::Written => {}
+    }
+    Ok(reported)
 }
 
 /// A warning for each condition that has turned bad, or is bad for another reason than before.
