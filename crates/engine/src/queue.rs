@@ -18,7 +18,7 @@ use tokio::{
 use crate::object::ObjectKey;
 
 /// After this time at the head of its lane an object overtakes the lanes before it.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why an object is looked at; the order is the precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,6 +15,7 @@ use crate::{
     digest::Digest,
     error::Error,
     object::{ObjectKey, Owner},
+    queue::PATIENCE,
 };
 
 /// How long a report may wait.
@@ -32,7 +33,7 @@ impl Urgency {
     fn patience(self) -> Duration {
         match self {
             Self::Now => Duration::ZERO,
-            Self::Busy => Duration::from_secs(10),
+            Self::Busy => PATIENCE,
             Self::Progress => Duration::from_secs(5),
         }
     }
@@ -169,7 +170,7 @@ mod tests {
         let reports = Reports::default();
         for _ in 0..10 {
             reports.hold(&key(), Urgency::Busy);
-            tokio::time::advance(Duration::from_secs(1)).await;
+            tokio::time::advance(PATIENCE / 10).await;
         }
         assert_eq!(reports.hold(&key(), Urgency::Busy), None);
     }
