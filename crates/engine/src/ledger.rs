@@ -180,18 +180,6 @@ impl Ledger {
         self.lock().remove(key);
     }
 
-    /// Children in the cluster, of all kinds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().observed.len()
-    }
-
-    /// Whether no child is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// What `live` means to this ledger.
     #[must_use]
     pub fn read(&self, kind: Kind, live: &Live) -> Observed {

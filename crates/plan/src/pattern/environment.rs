@@ -1,5 +1,7 @@
 //! Environment of the runner.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
 use prism_api::{connection::SecretRef, schema::FreeForm};
 use serde_json::Value;
@@ -10,8 +12,8 @@ use super::{backend::Backend, config, resolved::ResolvedPattern};
 const CONSUMING: [&str; 4] = ["consumer", "mailbox", "pubsub", "queue"];
 
 /// Variables that Prism defines, then those that clients of the provider usually read, then the
-/// spec's own, which win.
-pub(super) fn build(pattern: &ResolvedPattern) -> Vec<EnvVar> {
+/// spec's own, which win. `files` are those of the runner's configuration.
+pub(super) fn build(pattern: &ResolvedPattern, files: &BTreeMap<String, String>) -> Vec<EnvVar> {
     let mut env = Vec::new();
     if CONSUMING.contains(&pattern.pattern_type.as_str()) {
         env.push(from_pod("CONSUMER_ID", "metadata.name"));
@@ -25,8 +27,7 @@ pub(super) fn build(pattern: &ResolvedPattern) -> Vec<EnvVar> {
     for (file, name) in
         [(config::CONFIG_FILE, "PRISM_CONFIG"), (config::BACKEND_FILE, "PRISM_BACKEND_CONFIG")]
     {
-        let is_there = config::files(pattern).is_ok_and(|files| files.contains_key(file));
-        env.extend(is_there.then(|| literal(name, format!("{}/{file}", config::MOUNT_PATH))));
+        env.extend(files.contains_key(file).then(|| literal(name, format!("{}/{file}", config::MOUNT_PATH))));
     }
     pattern.backends.iter().for_each(|backend| env.extend(usual(backend)));
     override_with(env, &pattern.spec.env)

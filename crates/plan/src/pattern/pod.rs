@@ -66,7 +66,7 @@ fn pod(pattern: &ResolvedPattern, files: &BTreeMap<String, String>) -> Result<Po
         spec.image_pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() });
     let secrets: Vec<_> = secrets.collect();
     let mut pod = PodSpec {
-        containers: vec![runner(pattern, !files.is_empty())],
+        containers: vec![runner(pattern, files)],
         image_pull_secrets: (!secrets.is_empty()).then_some(secrets),
         security_context: Some(spec.pod_security_context.clone().unwrap_or_else(restricted_pod)),
         service_account_name: Some(service_account::name(pattern)),
@@ -88,19 +88,19 @@ fn own_volumes(pattern: &ResolvedPattern) -> Result<Vec<Volume>, Invalid> {
         .collect()
 }
 
-fn runner(pattern: &ResolvedPattern, has_config: bool) -> Container {
+fn runner(pattern: &ResolvedPattern, files: &BTreeMap<String, String>) -> Container {
     let spec = &pattern.spec;
     let probes = spec.probes.clone().unwrap_or_default();
     let default = profile::probes(pattern);
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-    let mounts = mounts(pattern, has_config);
+    let mounts = mounts(pattern, !files.is_empty());
     Container {
         name: format!("{}-runner", pattern.pattern_type),
         image: Some(pattern.image.clone()),
         image_pull_policy: spec.image_pull_policy.map(|policy| policy.as_str().to_owned()),
         command: some(&spec.command),
         args: some(&spec.args).or_else(|| some(&profile::args(pattern))),
-        env: Some(environment::build(pattern)).filter(|env| !env.is_empty()),
+        env: Some(environment::build(pattern, files)).filter(|env| !env.is_empty()),
         env_from: (!spec.env_from.is_empty()).then(|| spec.env_from.clone()),
         ports: Some(ports(pattern)),
         liveness_probe: probes.liveness.or(default.liveness),
