@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use prism_testbed::{Cluster, Error, Options, Programs, Progress, Result, ScopedCluster, Start};
+use prism_testbed::{Cluster, Error, Options, Programs, Progress, Result, ScopedCluster, Start, definitions};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +17,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(crate) fn build() -> Result<ExitCode> {
-    let programs = Programs::ensure(&Progress::stderr())?;
+    let progress = Progress::stderr();
+    let programs = Programs::ensure(&progress)?;
+    definitions::fetch(&progress)?;
     println!("Kubernetes {} is built", programs.version());
     Ok(ExitCode::SUCCESS)
 }

@@ -38,6 +38,29 @@ pub enum Error {
     /// Neither `PRISM_CACHE`, `XDG_CACHE_HOME` nor `HOME` says where to keep the programs.
     #[error("no folder to keep the built programs in: set PRISM_CACHE")]
     NoCacheFolder,
+    /// `go` could not fetch what `cluster/definitions` pins.
+    #[error(
+        "cannot fetch the definitions of third-party APIs: see that go reaches a module proxy (GOPROXY) \
+         with what cluster/definitions pins, then run `testbed build`:\n{tail}"
+    )]
+    DefinitionsOutOfReach {
+        /// Last lines that `go` printed.
+        tail: String,
+    },
+    /// A pinned module does not have a definition where it is expected.
+    #[error(
+        "no usable definition in {} ({reason}): pin another version of {module} in \
+         cluster/definitions/go.mod, or correct the name of the file in crates/testbed/src/definitions.rs",
+        path.display()
+    )]
+    NoDefinition {
+        /// Where it was expected.
+        path: PathBuf,
+        /// Go module that should carry it.
+        module: &'static str,
+        /// What is there instead.
+        reason: String,
+    },
     /// Reading, writing or starting something on this machine failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

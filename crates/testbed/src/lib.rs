@@ -11,6 +11,7 @@
 //! | write an integration test | [`Testbed::from_env`], [`TestNamespace`], [`eventually`], [`until`] |
 //! | give a program a name of its own in the audit log | [`Cluster::kubeconfig_for`] |
 //! | count and inspect what a program wrote | [`AuditLog`] |
+//! | have the kinds of Prometheus operator, cert-manager or Gateway API | [`definitions::third_party`] |
 //! | let requests fail, or a program die, after the n-th write | [`FaultProxy`] |
 //!
 //! Functions that only talk to a cluster take a [`kube::Client`] and work against any cluster.
@@ -19,6 +20,7 @@ pub mod audit;
 mod certs;
 mod cluster;
 mod component;
+pub mod definitions;
 mod error;
 pub mod fault;
 mod fixture;
@@ -36,6 +38,7 @@ pub mod volumes;
 
 pub use audit::AuditLog;
 pub use cluster::{Cluster, ComponentState, Options, Start};
+pub use definitions::ThirdParty;
 pub use error::{Error, Result};
 pub use fault::FaultProxy;
 pub use fixture::{AUDITED_GROUP, TestNamespace, Testbed, TimedOut, eventually, until};

@@ -18,7 +18,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build the control plane, once; `up` and `run` do it by themselves.
+    /// Build the control plane, once, and fetch the definitions that tests install; what needs them
+    /// does it by itself.
     Build,
     /// Start a cluster that stays.
     Up {

@@ -16,16 +16,22 @@ use crate::progress::Progress;
 const RECIPE: &str = "1";
 /// Lines of `go build` that an error shows.
 const TAIL_LINES: usize = 30;
-/// The two Go modules of this checkout.
+/// The Go modules of this checkout.
 pub(crate) struct Modules {
     pub(crate) controlplane: PathBuf,
     pub(crate) kwok: PathBuf,
+    /// Is only downloaded: no program depends on it, nor does their fingerprint.
+    pub(crate) definitions: PathBuf,
 }
 
 impl Modules {
     pub(crate) fn of_checkout() -> Self {
         let cluster = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cluster");
-        Self { controlplane: cluster.join("controlplane"), kwok: cluster.join("kwok") }
+        Self {
+            controlplane: cluster.join("controlplane"),
+            kwok: cluster.join("kwok"),
+            definitions: cluster.join("definitions"),
+        }
     }
 
     /// First half of a SHA-256 over everything that decides what is built, in hexadecimal.
