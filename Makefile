@@ -58,6 +58,7 @@ build: ## Build everything, optimised
 .PHONY: test
 test: ## Run all tests on a control plane of their own
 	cargo test --workspace --no-run
+	$(TARGET)/debug/testbed build
 	$(TARGET)/debug/testbed run -- cargo test --workspace --no-fail-fast $(ARGS)
 
 .PHONY: bench
