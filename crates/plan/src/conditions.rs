@@ -20,14 +20,23 @@ impl<'a> Conditions<'a> {
 
     /// Adds a condition. Its transition time moves only if its status differs from before.
     pub fn set(&mut self, type_: &str, status: bool, reason: &str, message: impl Into<String>) {
-        let status = if status { "True" } else { "False" };
+        self.push(type_, if status { "True" } else { "False" }, reason, message.into());
+    }
+
+    /// Adds a condition of which nobody knows whether it holds. Its transition time moves as in
+    /// [`Conditions::set`].
+    pub fn set_unknown(&mut self, type_: &str, reason: &str, message: impl Into<String>) {
+        self.push(type_, "Unknown", reason, message.into());
+    }
+
+    fn push(&mut self, type_: &str, status: &str, reason: &str, message: String) {
         let since = find(self.previous, type_).filter(|before| before.status == status);
         let now = || Time(Timestamp::from_second(self.now.as_second()).unwrap_or(self.now));
         self.list.push(Condition {
             type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message: message.into(),
+            message,
             observed_generation: self.generation,
             last_transition_time: since.map_or_else(now, |before| before.last_transition_time.clone()),
         });

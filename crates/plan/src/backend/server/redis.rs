@@ -1,0 +1,45 @@
+//! Redis: one server, its data in an append-only file.
+
+use super::{
+    Wish,
+    environment::from_secret,
+    only_one,
+    probe::{probes, script},
+    product::Product,
+};
+use crate::{
+    backend::secret,
+    invalid::Invalid,
+    program::{Port, Program},
+};
+
+pub(super) const PRODUCT: Product = Product {
+    repository: "docker.io/library/redis",
+    tag: "7.4.2-alpine",
+    user: 999,
+    data_path: "/data",
+    ports: &[Port { name: "redis", number: 6379 }],
+    // The user that a password without a name belongs to.
+    username: "default",
+    has_database: false,
+    secret_data: |_| Vec::new(),
+    fill,
+};
+
+fn fill(program: &mut Program, wish: &Wish<'_>) -> Result<(), Invalid> {
+    only_one(program, "redis")?;
+    program.args = ["--requirepass", "$(REDIS_PASSWORD)", "--appendonly", "yes", "--dir", PRODUCT.data_path]
+        .map(str::to_owned)
+        .into();
+    program.env = vec![
+        from_secret("REDIS_PASSWORD", wish.secret, secret::PASSWORD),
+        // What the client of the health checks logs in with.
+        from_secret("REDISCLI_AUTH", wish.secret, secret::PASSWORD),
+    ];
+    // A server that still reads its data lives, and must not be stopped for that.
+    program.probes = probes(
+        script("redis-cli ping | grep -q PONG"),
+        script("redis-cli ping | grep -qE 'PONG|LOADING|BUSY'"),
+    );
+    Ok(())
+}
