@@ -148,6 +148,30 @@ fn the_number_of_servers_that_share_data_stays() {
 }
 
 #[rstest]
+#[case::one_stays_alone(1, 3, false)]
+#[case::a_cluster_stays_one(3, 1, false)]
+#[case::a_cluster_grows(3, 5, true)]
+#[case::a_cluster_pauses(3, 0, true)]
+fn streams_are_not_lost_by_scaling(#[case] before: i32, #[case] replicas: i32, #[case] is_accepted: bool) {
+    let notes = [(labels::MEMBERS.to_owned(), before.to_string())].into();
+    let facts = live(WorkloadFacts { notes, claims: vec![Claim::default()], ..counts(before, before) });
+    let spec = json!({"type": "nats", "provision": {"replicas": replicas, "storage": "1Gi"}});
+    assert_eq!(plan(&backend("store", spec), &facts).is_ok(), is_accepted);
+}
+
+#[test]
+fn a_server_does_not_become_another_product() {
+    let mut backend = backend("store", json!({"type": "redis", "provision": {}}));
+    backend.status = Some(status_of(&backend, &live(counts(1, 1))));
+    backend.spec.type_ = Some("postgres".to_owned());
+    let invalid = plan(&backend, &live(counts(1, 1))).unwrap_err();
+    assert_eq!(invalid.field, "spec.type");
+    let refused = refused(&backend, &invalid, &live(counts(1, 1)), Timestamp::UNIX_EPOCH);
+    assert_eq!(refused.provider.as_deref(), Some("redis"), "what runs is still that");
+    assert!(plan(&backend, &facts()).is_ok(), "nothing runs, so nothing can be lost");
+}
+
+#[rstest]
 #[case::by_default(json!({}), "docker.io/library/redis:7.4.2-alpine")]
 #[case::the_tested_one(json!({"version": "latest"}), "docker.io/library/redis:7.4.2-alpine")]
 #[case::a_version(json!({"version": "6.2"}), "docker.io/library/redis:6.2")]

@@ -65,6 +65,8 @@ struct Wish<'a> {
     database: &'a str,
     /// How many members the servers were first told of, where that cannot change.
     members: Option<i32>,
+    /// Whether the servers that run have volumes.
+    keeps_data: bool,
 }
 
 /// Name of the workload of the backend `name`, and of its Service.
@@ -94,11 +96,13 @@ pub(super) fn plan(
             ),
         )
     })?;
+    keeps_product(backend, resolved, facts)?;
     let secret_name = secret::name(&resolved.name);
     let live = facts.server.stateful_set.as_ref();
     let wish = Wish {
         secret: &secret_name,
         database: provision.database.as_deref().unwrap_or(DEFAULT_DATABASE),
+        keeps_data: live.is_some_and(|live| !live.claims.is_empty()),
         members: live.and_then(|live| live.notes.get(keys::MEMBERS)).and_then(|count| count.parse().ok()),
     };
     let mut program = base(backend, provision, resolved, product);
@@ -116,6 +120,22 @@ pub(super) fn plan(
     let name = program.name.clone();
     let program = in_words_of_provision(program.plan(&facts.server)?);
     Ok(Server { secret, program, name, kind: KIND })
+}
+
+/// A server that runs cannot become another product: neither its data nor its credentials would fit.
+fn keeps_product(backend: &PrismBackend, resolved: &ResolvedBackend, facts: &Facts) -> Result<(), Invalid> {
+    let before = backend.status.as_ref().and_then(|status| status.provider.as_deref());
+    let is_other = |before: &&str| *before != resolved.provider && Product::of(before).is_some();
+    let Some(before) = before.filter(is_other).filter(|_| facts.server.stateful_set.is_some()) else {
+        return Ok(());
+    };
+    Err(Invalid::new(
+        "spec.type",
+        format!(
+            "the server that runs is {before}, and cannot become {}: set it back, and make a new backend for the other",
+            resolved.provider
+        ),
+    ))
 }
 
 /// The program, as far as all products are alike.

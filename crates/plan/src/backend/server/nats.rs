@@ -1,7 +1,9 @@
 //! NATS with `JetStream`: one server, or a cluster of several.
 
+use prism_api::labels;
+
 use super::{
-    Wish,
+    REPLICAS, Wish,
     environment::{from_pod, from_secret},
     pod_host,
     probe::{http, probes},
@@ -34,8 +36,10 @@ pub(super) const PRODUCT: Product = Product {
 /// What servers log in to each other with: the credentials of clients serve.
 const LOGIN: &str = "$(NATS_USERNAME):$(NATS_PASSWORD)";
 
-#[expect(clippy::unnecessary_wraps, reason = "other products refuse some wishes")]
 fn fill(program: &mut Program, wish: &Wish<'_>) -> Result<(), Invalid> {
+    let servers = servers(program.replicas, wish.members.filter(|_| wish.keeps_data))?;
+    let members = wish.members.filter(|_| wish.keeps_data).or(Some(servers).filter(|servers| *servers > 0));
+    program.annotations.extend(members.map(|members| (labels::MEMBERS.to_owned(), members.to_string())));
     program.env = vec![
         from_pod("POD_NAME", "metadata.name"),
         from_secret("NATS_USERNAME", wish.secret, secret::USERNAME),
@@ -50,9 +54,9 @@ fn fill(program: &mut Program, wish: &Wish<'_>) -> Result<(), Invalid> {
         "--user=$(NATS_USERNAME)".to_owned(),
         "--pass=$(NATS_PASSWORD)".to_owned(),
     ];
-    if program.replicas > 1 {
+    if servers > 1 {
         let route = |ordinal| format!("nats://{LOGIN}@{}:{CLUSTER_PORT}", pod_host(program, ordinal));
-        let routes: Vec<_> = (0..program.replicas).map(route).collect();
+        let routes: Vec<_> = (0..servers).map(route).collect();
         program.args.extend([
             format!("--cluster_name={}", program.name),
             format!("--cluster=nats://{LOGIN}@0.0.0.0:{CLUSTER_PORT}"),
@@ -65,4 +69,21 @@ fn fill(program: &mut Program, wish: &Wish<'_>) -> Result<(), Invalid> {
         http("monitor", "/healthz?js-enabled-only=true"),
     );
     Ok(())
+}
+
+/// How many servers know of each other; while none is wanted, as many as there were at first. `known`
+/// are those that the volumes come from: a cluster deletes streams that it does not know, and those
+/// of a server that was alone are none of its.
+fn servers(replicas: i32, known: Option<i32>) -> Result<i32, Invalid> {
+    let refused = |advice: String| Err(Invalid::new(REPLICAS, advice));
+    match (replicas, known) {
+        (0, known) => Ok(known.unwrap_or(0)),
+        (2.., Some(1)) => refused(
+            "a cluster of nats servers would lose the streams of the one that runs: set it back to 1, or make a new backend and copy them".to_owned(),
+        ),
+        (1, Some(known)) if known > 1 => refused(format!(
+            "one nats server cannot read the streams of a cluster alone: set it back to {known}, or to 0 to pause them"
+        )),
+        (replicas, _) => Ok(replicas),
+    }
 }
