@@ -19,8 +19,28 @@ pub const STALLED: &str = "Stalled";
 pub const BACKEND_RESOLVED: &str = "BackendResolved";
 /// `ScalingActive`: the scaler is there, and can read its metrics.
 pub const SCALING_ACTIVE: &str = "ScalingActive";
+/// `Provisioned`: the server that the operator provides runs. Absent where it provides none.
+pub const PROVISIONED: &str = "Provisioned";
+/// `BackendHealthy`: the backend answered when somebody last connected to it.
+pub const BACKEND_HEALTHY: &str = "BackendHealthy";
 
-/// Reasons of [`READY`], [`RECONCILING`] and [`STALLED`].
+/// `SpecWarning`: the spec says something that works, and that its author should think about again.
+/// Absent otherwise.
+pub const SPEC_WARNING: &str = "SpecWarning";
+/// `AdminHealthy`: the admins have a quorum, and as many serve as are wanted.
+pub const ADMIN_HEALTHY: &str = "AdminHealthy";
+/// `ProxyHealthy`: as many proxies serve as are wanted.
+pub const PROXY_HEALTHY: &str = "ProxyHealthy";
+/// `ConsoleHealthy`: as many web consoles serve as are wanted.
+pub const CONSOLE_HEALTHY: &str = "ConsoleHealthy";
+/// `PatternsReady`: every pattern of the stack is ready.
+pub const PATTERNS_READY: &str = "PatternsReady";
+/// `BackendsReady`: every backend that the stack provides, or requires, is ready.
+pub const BACKENDS_READY: &str = "BackendsReady";
+/// `IntegrationsAvailable`: the cluster serves the optional APIs that the spec asks for.
+pub const INTEGRATIONS_AVAILABLE: &str = "IntegrationsAvailable";
+
+/// Reasons of [`READY`], [`RECONCILING`] and [`STALLED`], and of the others.
 pub mod reason {
     /// All pods that are wanted serve.
     pub const WORKLOAD_READY: &str = "WorkloadReady";
@@ -65,6 +85,35 @@ pub mod reason {
     pub const REF_NOT_PERMITTED: &str = "RefNotPermitted";
     /// The backend has no address.
     pub const CONNECTION_MISSING: &str = "ConnectionMissing";
+    /// Nobody has connected to the backend yet.
+    pub const NOT_PROBED: &str = "NotProbed";
+
+    /// Parts of the stack are not ready; the message names them.
+    pub const PARTS_NOT_READY: &str = "PartsNotReady";
+    /// All parts of the stack are ready.
+    pub const ALL_READY: &str = "AllReady";
+    /// The spec has none.
+    pub const NOT_WANTED: &str = "NotWanted";
+    /// It is made when what it depends on is ready.
+    pub const WAITING_FOR_DEPENDENCY: &str = "WaitingForDependency";
+    /// Something is about to be replaced or lost, and somebody has to agree first.
+    pub const APPROVAL_REQUIRED: &str = "ApprovalRequired";
+    /// Too few of the running members would be left to agree on anything.
+    pub const QUORUM_LOSS_REFUSED: &str = "QuorumLossRefused";
+    /// An even number of members survives no more failures than one fewer.
+    pub const EVEN_REPLICAS: &str = "EvenReplicas";
+    /// Two ports would be the same; one has moved.
+    pub const PORT_MOVED: &str = "PortMoved";
+    /// The endpoint for traces is that of an old protocol.
+    pub const LEGACY_TRACING_ENDPOINT: &str = "LegacyTracingEndpoint";
+    /// A pattern cannot be in the namespaces of two backends.
+    pub const COLLOCATION_CONFLICT: &str = "CollocationConflict";
+    /// No storage class has that name.
+    pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
+    /// The cluster does not serve an optional API.
+    pub const API_NOT_INSTALLED: &str = "ApiNotInstalled";
+    /// The cluster serves them all.
+    pub const API_INSTALLED: &str = "ApiInstalled";
 
     /// The operator cannot run this scaler here.
     pub const SCALER_NOT_SUPPORTED: &str = "ScalerNotSupported";
@@ -80,6 +129,8 @@ pub mod event {
     pub const WORKLOAD_REPLACED: &str = "WorkloadReplaced";
     /// Volumes are growing to the new size.
     pub const VOLUMES_GROWN: &str = "VolumesGrown";
+    /// The object is gone, and its volumes are still there.
+    pub const VOLUMES_RETAINED: &str = "VolumesRetained";
     /// Reconciliation was paused.
     pub const PAUSED: &str = "Paused";
     /// Reconciliation goes on.

@@ -48,3 +48,17 @@ pub const RECONCILE_REQUESTED_AT: &str = "prism.io/reconcile-requested-at";
 pub const PAUSED: &str = "prism.io/pause-reconciliation";
 /// On a pod template: hash of the Secrets and ConfigMaps it reads, so that a change restarts it.
 pub const CONFIG_HASH: &str = "prism.io/config-hash";
+/// On the workload of a program whose members vote: hash of the pod template that was applied, so that
+/// a change of it is told from a rollout that is under way.
+pub const TEMPLATE_HASH: &str = "prism.io/template-hash";
+/// On the workload of a program whose members vote: how many members each member is told of.
+pub const MEMBERS: &str = "prism.io/members";
+/// On a child that an owner reference cannot reach: the owner, as kind, namespace, name and UID.
+pub const OWNED_BY: &str = "prism.io/owned-by";
+/// Plain `component`: the program, such as `prism-proxy`.
+pub const PLAIN_COMPONENT: &str = "component";
+/// On a stack: the hash of the plan in `status.planHash` that a person agrees to.
+pub const APPROVED_PLAN: &str = "prism.io/approved-plan";
+/// On a namespace with [`BACKEND_TYPE`]: the namespaces whose patterns may come, separated by commas.
+/// Left out, all may.
+pub const ALLOWED_NAMESPACES: &str = "prism.io/allowed-namespaces";

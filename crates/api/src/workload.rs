@@ -10,9 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Kind of the workload that runs the pods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum WorkloadKind {
     /// Interchangeable pods.
+    #[default]
     Deployment,
     /// Pods with an identity and, if asked for, storage of their own.
     StatefulSet,
@@ -25,6 +26,15 @@ impl WorkloadKind {
         match self {
             Self::Deployment => "Deployment",
             Self::StatefulSet => "StatefulSet",
+        }
+    }
+
+    /// The one that this is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Deployment => Self::StatefulSet,
+            Self::StatefulSet => Self::Deployment,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The only place that creates and changes children.
 
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all, stream};
 use kube::{
     Api,
     api::{Patch, PatchParams},
@@ -16,6 +16,10 @@ use crate::{
     live::Live,
     object::{ObjectKey, Owner},
 };
+
+/// Children of one owner that are written at the same time: an owner of hundreds must not crowd out
+/// everybody else.
+const CONCURRENT_WRITES: usize = 16;
 
 /// What a pass did to one child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +44,24 @@ pub struct Outcome {
 }
 
 impl Engine {
-    /// Applies the children of `owner`, stage after stage, each stage at once.
+    /// Applies the lines of children of `owner` side by side, and each line stage after stage.
     ///
-    /// A child that fails holds back the stages after its own, never its neighbours, and never
-    /// what already runs.
-    pub async fn apply(&self, owner: &Owner, stages: &[Vec<Child>]) -> Outcome {
+    /// A child that fails holds back the stages after its own in its line, never its neighbours,
+    /// and never what already runs.
+    pub async fn apply(&self, owner: &Owner, lines: &[Vec<Vec<Child>>]) -> Outcome {
+        let outcomes = join_all(lines.iter().map(|stages| self.apply_line(owner, stages))).await;
+        outcomes.into_iter().fold(Outcome::default(), |mut all, line| {
+            all.changed.extend(line.changed);
+            all.failed.extend(line.failed);
+            all
+        })
+    }
+
+    async fn apply_line(&self, owner: &Owner, stages: &[Vec<Child>]) -> Outcome {
         let mut outcome = Outcome::default();
         for stage in stages {
-            let results = join_all(stage.iter().map(|child| self.apply_child(owner, child))).await;
+            let writes: Vec<_> = stage.iter().map(|child| self.apply_child(owner, child)).collect();
+            let results: Vec<_> = stream::iter(writes).buffered(CONCURRENT_WRITES).collect().await;
             for (child, result) in stage.iter().zip(results) {
                 match result {
                     Ok(Change::Unchanged) => {}
@@ -69,6 +83,7 @@ impl Engine {
             Some(seen) => {
                 claim(owner, &child.key, &seen)?;
                 match self.difference(child, wanted, &seen) {
+                    _ if child.is_once => Ok(Change::Unchanged),
                     Change::Unchanged => Ok(Change::Unchanged),
                     change => self.update(child, wanted, &seen, change).await,
                 }
@@ -119,6 +134,9 @@ impl Engine {
         // Not recorded: the deletion of an object that is not ours would never reach the ledger.
         let seen = self.ledger.read(child.key.kind, &live);
         claim(owner, &child.key, &seen)?;
+        if child.is_once {
+            return Ok(Change::Unchanged);
+        }
         self.update(child, wanted, &seen, Change::Updated).await
     }
 
@@ -177,6 +195,8 @@ fn claim(owner: &Owner, key: &ObjectKey, seen: &Observed) -> Result<(), Error> {
     match &seen.owner {
         _ if seen.is_deleting => Err(Error::Terminating { key: key.clone() }),
         Some(holder) if holder == owner => Ok(()),
+        // What an earlier incarnation of ours has left behind on purpose.
+        Some(holder) if holder.key == owner.key && seen.is_marked => Ok(()),
         // The garbage collector has yet to follow the deletion of our earlier incarnation.
         Some(holder) if holder.key == owner.key => Err(Error::Terminating { key: key.clone() }),
         Some(holder) => taken(format!("belongs to {}", holder.key)),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     digest::Digest,
-    object::{Kind, ObjectKey},
+    object::{Kind, ObjectKey, Owner},
 };
 
 /// Who decides `spec.replicas` of a child.
@@ -26,6 +26,8 @@ pub struct Child {
     pub body: Value,
     /// Who decides the replicas.
     pub replicas: Replicas,
+    /// Whether it is created and then left as it is: its content was drawn at random.
+    pub is_once: bool,
 }
 
 impl Child {
@@ -40,7 +42,30 @@ impl Child {
         object: &impl Serialize,
     ) -> Result<Self, serde_json::Error> {
         let body = serde_json::to_value(object)?;
-        Ok(Self { key: ObjectKey::new(kind, namespace, name), body, replicas: Replicas::InBody })
+        Ok(Self {
+            key: ObjectKey::new(kind, namespace, name),
+            body,
+            replicas: Replicas::InBody,
+            is_once: false,
+        })
+    }
+
+    /// The same child, created if it is not there and never changed.
+    #[must_use]
+    pub fn once(self) -> Self {
+        Self { is_once: true, ..self }
+    }
+
+    /// The same child, marked as that of `owner` by the annotation `mark` in place of an owner
+    /// reference: for children in another namespace, which references cannot reach, and for such
+    /// as outlive their owner.
+    #[must_use]
+    pub fn marked(mut self, mark: &str, owner: &Owner) -> Self {
+        if let Some(metadata) = self.body["metadata"].as_object_mut() {
+            metadata.remove("ownerReferences");
+        }
+        self.body["metadata"]["annotations"][mark] = Value::from(owner.to_mark());
+        self
     }
 
     /// The same child, with replicas that an autoscaler owns after the first write.

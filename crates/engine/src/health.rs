@@ -38,10 +38,16 @@ impl Health {
         Self { stale_after, pulses: Mutex::default() }
     }
 
-    /// The pulse of the watch of the resource `plural`, registered at the first call.
+    /// The pulse of the watch of the resource `plural`, or of `plural?selector` where one resource is
+    /// watched twice; registered at the first call.
     pub fn pulse(&self, plural: &str) -> Arc<Pulse> {
         let mut pulses = self.lock();
         pulses.entry(plural.to_owned()).or_insert_with(|| Arc::new(Pulse::new(plural))).clone()
+    }
+
+    /// Forgets a watch that has ended because the cluster no longer serves its kind.
+    pub fn forget(&self, plural: &str) {
+        self.lock().remove(plural);
     }
 
     /// The pulse of a registered watch.
@@ -52,8 +58,9 @@ impl Health {
 
     /// Waits until every registered watch has its initial list.
     pub async fn synced(&self) {
-        let pulses: Vec<_> = self.lock().values().cloned().collect();
-        for pulse in pulses {
+        let next = || self.lock().values().find(|pulse| !*pulse.synced.borrow()).cloned();
+        // One after the other, as a watch that has synced may have told of others to start.
+        while let Some(pulse) = next() {
             // Cannot fail: the sender lives in the pulse itself.
             let _ = pulse.synced.subscribe().wait_for(|is_synced| *is_synced).await;
         }

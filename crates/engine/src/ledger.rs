@@ -23,6 +23,9 @@ pub struct Observed {
     pub uid: Arc<str>,
     /// Its controlling owner, when that is of a kind this ledger serves.
     pub owner: Option<Owner>,
+    /// Whether an annotation says so, rather than an owner reference: then no garbage collector
+    /// follows the owner.
+    pub is_marked: bool,
     /// Whether something else controls it.
     pub has_foreign_controller: bool,
     /// Whether it is being deleted.
@@ -44,11 +47,25 @@ pub struct Applied {
     pub owned: Digest,
 }
 
+/// How the operator signs what it makes.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// Its field manager.
+    pub manager: &'static str,
+    /// Annotation that marks children which an owner reference cannot.
+    pub mark: &'static str,
+    /// Finalizer of owners that have children which the garbage collector cannot follow.
+    pub finalizer: &'static str,
+    /// Prefix of the annotations of workloads that are kept as notes, such as `example.io/`.
+    pub notes: &'static str,
+    /// Kinds that have children.
+    pub owner_kinds: Vec<Kind>,
+}
+
 /// See the module's description. Cheap to share: all methods take `&self`.
 #[derive(Debug)]
 pub struct Ledger {
-    manager: String,
-    owner_kinds: Vec<Kind>,
+    signature: Signature,
     inner: Mutex<Inner>,
 }
 
@@ -66,16 +83,22 @@ struct Inner {
 }
 
 impl Ledger {
-    /// An empty ledger of the children that `manager` applies on behalf of objects of `owner_kinds`.
+    /// An empty ledger of the children that carry `signature`.
     #[must_use]
-    pub fn new(manager: &str, owner_kinds: Vec<Kind>) -> Self {
-        Self { manager: manager.to_owned(), owner_kinds, inner: Mutex::default() }
+    pub fn new(signature: Signature) -> Self {
+        Self { signature, inner: Mutex::default() }
     }
 
     /// The field manager whose ownership is tracked.
     #[must_use]
     pub fn manager(&self) -> &str {
-        &self.manager
+        self.signature.manager
+    }
+
+    /// The finalizer of owners with children elsewhere.
+    #[must_use]
+    pub fn finalizer(&self) -> &str {
+        self.signature.finalizer
     }
 
     /// Takes in an event of the watch of `kind`; returns the owners that have to look.
@@ -107,6 +130,14 @@ impl Ledger {
                 if is_current { inner.remove(&key) } else { Vec::new() }
             }
         }
+    }
+
+    /// Forgets every child of `kind`, which the cluster no longer serves; returns the owners that
+    /// have to look.
+    pub fn drop_kind(&self, kind: Kind) -> Vec<ObjectKey> {
+        let mut inner = self.lock();
+        let gone: Vec<_> = inner.observed.keys().filter(|key| key.kind == kind).cloned().collect();
+        gone.iter().flat_map(|key| inner.remove(key)).collect()
     }
 
     /// Takes in the API server's answer to a write of ours, unless the watch is already past it.
@@ -186,21 +217,25 @@ impl Ledger {
         let namespace = live.metadata.namespace.as_deref().unwrap_or_default();
         let references = live.metadata.owner_references.as_deref().unwrap_or_default();
         let controller = references.iter().find(|reference| reference.controller == Some(true));
-        let owner = controller.and_then(|reference| {
-            let kind = self.owner_kinds.iter().find(|kind| {
+        let referred = controller.and_then(|reference| {
+            let kind = self.signature.owner_kinds.iter().find(|kind| {
                 kind.name == reference.kind
                     && reference.api_version.split_once('/').map_or("", |(group, _)| group) == kind.group
             })?;
             let key = ObjectKey::new(*kind, namespace, &reference.name);
             Some(Owner { key, uid: reference.uid.as_str().into() })
         });
+        let annotations = live.metadata.annotations.as_ref();
+        let mark = annotations.and_then(|all| all.get(self.signature.mark));
+        let marked = mark.and_then(|mark| Owner::from_mark(mark, &self.signature.owner_kinds));
         Observed {
             uid: live.uid(),
-            has_foreign_controller: controller.is_some() && owner.is_none(),
-            owner,
+            has_foreign_controller: controller.is_some() && referred.is_none(),
+            is_marked: referred.is_none() && marked.is_some(),
+            owner: referred.or(marked),
             is_deleting: live.metadata.deletion_timestamp.is_some(),
-            ownership: live.ownership(&self.manager),
-            workload: (kind.depth == Depth::Workload).then(|| live.workload()),
+            ownership: live.ownership(self.signature.manager),
+            workload: (kind.depth == Depth::Workload).then(|| live.workload(self.signature.notes)),
         }
     }
 

@@ -10,7 +10,13 @@ const OWNER: Kind = Kind(&KindInfo::new("example.io", "v1", "Parent", "parents")
 const CHILD: Kind = Kind(&KindInfo::new("apps", "v1", "Deployment", "deployments").workload());
 
 fn ledger() -> Ledger {
-    Ledger::new("us", vec![OWNER])
+    Ledger::new(Signature {
+        manager: "us",
+        mark: "example.io/owned-by",
+        finalizer: "example.io/cleanup",
+        notes: "example.io/",
+        owner_kinds: vec![OWNER],
+    })
 }
 
 fn live(version: u64, fields: &str) -> Live {
@@ -144,4 +150,24 @@ proptest! {
         let expected = states[last].then(|| live(version(last), &field(last)).ownership("us"));
         prop_assert_eq!(ledger.get(&key()).map(|seen| seen.ownership), expected);
     }
+}
+
+#[test]
+fn a_mark_names_an_owner_in_another_namespace() {
+    let ledger = ledger();
+    let owner = Owner { key: ObjectKey::new(OWNER, "home", "p"), uid: "u-1".into() };
+    let mut live = Live::default();
+    live.metadata.namespace = Some("away".to_owned());
+    live.metadata.annotations = Some([("example.io/owned-by".to_owned(), owner.to_mark())].into());
+    let seen = ledger.read(CHILD, &live);
+    assert_eq!(seen.owner, Some(owner));
+    assert!(seen.is_marked);
+}
+
+#[test]
+fn a_kind_that_is_no_longer_served_wakes_the_owners_of_what_was_there() {
+    let ledger = ledger();
+    ledger.observe(CHILD, Event::Apply(live(1, "f:a")));
+    assert_eq!(ledger.drop_kind(CHILD).len(), 1);
+    assert!(ledger.drop_kind(CHILD).is_empty());
 }

@@ -10,6 +10,7 @@ pub mod child;
 pub mod digest;
 pub mod error;
 pub mod events;
+mod finalizer;
 pub mod health;
 pub mod lease;
 pub mod ledger;

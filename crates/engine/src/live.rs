@@ -64,6 +64,7 @@ pub struct LiveStatus {
     ready_replicas: i32,
     available_replicas: i32,
     updated_replicas: i32,
+    update_revision: Option<String>,
     conditions: Vec<LiveCondition>,
 }
 
@@ -122,6 +123,10 @@ pub struct WorkloadState {
     pub available: i32,
     /// Pods of the current template.
     pub updated: i32,
+    /// Revision of the current template, for a `StatefulSet`.
+    pub update_revision: Option<String>,
+    /// Annotations of the operator's own.
+    pub notes: BTreeMap<String, String>,
     /// Why pods cannot be made or a rollout is stuck, in the words of the workload's controller.
     pub failure: Option<String>,
     /// Volume claim templates, in order.
@@ -142,10 +147,12 @@ pub struct Claim {
 }
 
 impl Live {
-    /// Replica counts and claims.
+    /// Replica counts and claims, and the annotations whose keys begin with `notes`.
     #[must_use]
-    pub fn workload(&self) -> WorkloadState {
+    pub fn workload(&self, notes: &str) -> WorkloadState {
         let status = &self.status;
+        let annotations = self.metadata.annotations.iter().flatten();
+        let notes = annotations.filter(|(key, _)| key.starts_with(notes));
         WorkloadState {
             is_observed: status.observed_generation >= self.metadata.generation.unwrap_or_default(),
             desired: self.spec.replicas.unwrap_or(1),
@@ -153,9 +160,17 @@ impl Live {
             ready: status.ready_replicas,
             available: status.available_replicas,
             updated: status.updated_replicas,
+            update_revision: status.update_revision.clone(),
+            notes: notes.map(|(key, value)| (key.clone(), value.clone())).collect(),
             failure: status.conditions.iter().find_map(LiveCondition::failure),
             claims: self.spec.volume_claim_templates.iter().map(Claim::from).collect(),
         }
+    }
+
+    /// Whether the condition `Ready` is true: of a pod.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True")
     }
 
     /// `metadata.resourceVersion` as a number: comparable within one kind (KEP-5504).

@@ -122,3 +122,20 @@ pub struct Owner {
     /// Which incarnation of it: a re-created object of the same name is another owner.
     pub uid: Arc<str>,
 }
+
+impl Owner {
+    /// The owner as the value of an annotation: `PrismStack/shop/main/<uid>`.
+    #[must_use]
+    pub fn to_mark(&self) -> String {
+        format!("{}/{}/{}/{}", self.key.kind, self.key.namespace, self.key.name, self.uid)
+    }
+
+    /// Reads what [`Owner::to_mark`] writes, if it is about one of `kinds`.
+    #[must_use]
+    pub fn from_mark(mark: &str, kinds: &[Kind]) -> Option<Self> {
+        let mut parts = mark.split('/');
+        let (kind, namespace, name, uid) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let kind = kinds.iter().find(|known| known.name == kind)?;
+        Some(Self { key: ObjectKey::new(*kind, namespace, name), uid: uid.into() })
+    }
+}

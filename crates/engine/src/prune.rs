@@ -45,6 +45,20 @@ impl Engine {
         }
     }
 
+    /// Deletes a child and waits for what belongs to it, in the foreground: until all of that is gone,
+    /// the ledger goes on to show it.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn dismiss(&self, key: &ObjectKey) -> Result<(), Error> {
+        match self.ledger.get(key) {
+            Some(seen) if !seen.is_deleting => {
+                self.delete(key, &seen.uid, PropagationPolicy::Foreground).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Deletes a remembered child that no watch shows, because somebody took its label away.
     async fn find_hidden(&self, owner: &Owner, key: &ObjectKey) -> Result<bool, Error> {
         // Remembered once, and known to be gone since: the inventory still names it until the
@@ -55,7 +69,9 @@ impl Engine {
         let found = self.api(key).get_metadata_opt(&key.name).await;
         let found = found.map_err(|error| Error::of_write(key, &error))?;
         let references = found.iter().flat_map(|found| found.metadata.owner_references.iter().flatten());
-        let is_ours = references.into_iter().any(|reference| *reference.uid == *owner.uid);
+        let mut annotations = found.iter().flat_map(|found| found.metadata.annotations.iter().flatten());
+        let is_ours = references.into_iter().any(|reference| *reference.uid == *owner.uid)
+            || annotations.any(|(_, value)| *value == owner.to_mark());
         if let Some(uid) = found.as_ref().and_then(|found| found.metadata.uid.as_deref()).filter(|_| is_ours)
         {
             self.delete(key, uid, PropagationPolicy::Background).await?;

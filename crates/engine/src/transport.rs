@@ -105,12 +105,18 @@ where
 }
 
 impl TransportLayer {
-    /// The pulse that a list or watch feeds: that of its resource.
+    /// The pulse that a list or watch feeds: that of its resource and selector, where there is one,
+    /// otherwise that of its resource.
     fn pulse(&self, request: &Request<Body>, verb: &str) -> Option<Arc<Pulse>> {
         if verb != "watch" && verb != "list" {
             return None;
         }
-        request.uri().path().rsplit('/').next().and_then(|plural| self.health.find(plural))
+        let plural = request.uri().path().rsplit('/').next()?;
+        let pairs = request.uri().query().unwrap_or_default().split('&');
+        let selector =
+            pairs.filter_map(|pair| pair.strip_prefix("labelSelector=")).next().unwrap_or_default();
+        let selector = selector.replace("%2F", "/").replace("%3D", "=");
+        self.health.find(&format!("{plural}?{selector}")).or_else(|| self.health.find(plural))
     }
 }
 

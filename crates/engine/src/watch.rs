@@ -58,9 +58,11 @@ impl Scope {
     }
 }
 
-/// Watches all objects of `K` and hands each event to `take`, until `shutdown`.
+/// Watches the objects of `K` that `selector` selects, which is all if it is empty, and hands each
+/// event to `take`, until `shutdown`.
 pub async fn objects<K>(
     api: Api<K>,
+    selector: &str,
     scope: &Scope,
     pulse: Arc<Pulse>,
     shutdown: CancellationToken,
@@ -68,6 +70,19 @@ pub async fn objects<K>(
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     K::DynamicType: Clone,
+{
+    drain(watcher(api, scope.config().labels(selector)), pulse, shutdown, take).await;
+}
+
+/// Watches the metadata of all objects of `K`, until `shutdown`.
+pub async fn metadata<K>(
+    api: Api<PartialObjectMeta<K>>,
+    scope: &Scope,
+    pulse: Arc<Pulse>,
+    shutdown: CancellationToken,
+    take: impl FnMut(Event<PartialObjectMeta<K>>),
+) where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     drain(watcher(api, scope.config()), pulse, shutdown, take).await;
 }
@@ -122,7 +137,8 @@ async fn drain<K>(
     }
 }
 
-fn convert<A, B>(event: Event<A>, into: impl Fn(A) -> B) -> Event<B> {
+/// The same event about what `into` makes of the object.
+pub fn convert<A, B>(event: Event<A>, into: impl Fn(A) -> B) -> Event<B> {
     match event {
         Event::Init => Event::Init,
         Event::InitApply(object) => Event::InitApply(into(object)),

@@ -1,28 +1,68 @@
 //! What every look at an object can use.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use kube::core::DeserializeGuard;
-use prism_api::{backend::PrismBackend, pattern::PrismPattern};
+use k8s_openapi::api::{
+    core::v1::{Namespace, Service},
+    storage::v1::StorageClass,
+};
+use kube::{ResourceExt, core::DeserializeGuard};
+use prism_api::{backend::PrismBackend, cluster::PrismCluster, pattern::PrismPattern, stack::PrismStack};
 use prism_engine::{
     Engine, Error,
     cache::Cache,
+    live::Live,
     object::{Kind, ObjectKey},
     queue::{Lane, Queue},
     worker::{Action, Reconcile, jitter},
 };
 use prism_plan::defaults::Defaults;
 
-use crate::{kinds, pattern};
+use crate::{kinds, managed::reconcile};
 
 /// Caches, the engine and the queue.
 pub(crate) struct Context {
     pub(crate) engine: Engine,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) clusters: Cache<DeserializeGuard<PrismCluster>>,
+    pub(crate) stacks: Cache<DeserializeGuard<PrismStack>>,
     pub(crate) patterns: Cache<DeserializeGuard<PrismPattern>>,
     pub(crate) backends: Cache<DeserializeGuard<PrismBackend>>,
+    /// Services that say that they are those of a backend.
+    pub(crate) services: Cache<Service>,
+    /// Namespaces that have consented to patterns of others.
+    pub(crate) namespaces: Cache<Namespace>,
+    pub(crate) storage_classes: Cache<StorageClass>,
+    /// Pods of members that vote.
+    pub(crate) pods: Cache<Live>,
+    pub(crate) optional: OptionalKinds,
+    /// The only namespace to look at, if not all.
+    pub(crate) scope: Option<String>,
     pub(crate) defaults: Defaults,
     pub(crate) resync: Duration,
+}
+
+/// Optional kinds that the cluster serves now.
+#[derive(Default)]
+pub(crate) struct OptionalKinds(RwLock<HashSet<Kind>>);
+
+impl OptionalKinds {
+    pub(crate) fn is_served(&self, kind: Kind) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&kind)
+    }
+
+    /// The kind is served from now on; `false` if it was before.
+    pub(crate) fn begin(&self, kind: Kind) -> bool {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(kind)
+    }
+
+    pub(crate) fn end(&self, kind: Kind) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&kind);
+    }
 }
 
 impl Context {
@@ -38,13 +78,23 @@ impl Context {
         self.engine.forget_reports(key);
         Action::Await
     }
+
+    pub(crate) fn storage_class_names(&self) -> BTreeSet<String> {
+        self.storage_classes.find(|_| true).iter().map(|class| class.name_any()).collect()
+    }
 }
 
 impl Reconcile for Context {
     async fn reconcile(&self, key: &ObjectKey, lane: Lane) -> Result<Action, Error> {
+        const CLUSTER: Kind = kinds::PRISM_CLUSTER;
+        const STACK: Kind = kinds::PRISM_STACK;
         const PATTERN: Kind = kinds::PRISM_PATTERN;
+        const BACKEND: Kind = kinds::PRISM_BACKEND;
         match key.kind {
-            PATTERN => pattern::reconcile(self, key, lane).await,
+            CLUSTER => reconcile::<PrismCluster>(self, key, lane).await,
+            STACK => reconcile::<PrismStack>(self, key, lane).await,
+            PATTERN => reconcile::<PrismPattern>(self, key, lane).await,
+            BACKEND => reconcile::<PrismBackend>(self, key, lane).await,
             _ => Ok(Action::Await),
         }
     }

@@ -1,18 +1,26 @@
 //! The Kubernetes operator for Prism.
 //!
-//! `watches` fill caches and wake objects, `pattern` looks at one of them: `gather` collects the
-//! facts, the planner decides, `apply` writes what differs and `report` tells the user.
+//! `watches` fill caches and wake objects, `managed` looks at one of them: `gather` collects the
+//! facts, the planner decides, `apply` writes what differs and `report` tells the user. What differs
+//! between the kinds stands in `cluster`, `stack`, `pattern` and `backend`.
 
 mod apply;
-mod children;
+mod backend;
+mod cluster;
 mod config;
 mod context;
+mod family;
+mod farewell;
 mod gather;
 mod inventory;
 mod kinds;
+mod managed;
+mod password;
 mod pattern;
 mod process;
 mod report;
+mod stack;
+mod steps;
 mod watches;
 
 pub use config::Config;

@@ -1,80 +1,68 @@
-//! One look at one `PrismPattern`: gather, plan, apply, report.
+//! How a `PrismPattern` is looked after.
 
-use std::sync::Arc;
-
-use kube::{ResourceExt, core::DeserializeGuard};
-use prism_api::{labels, pattern::PrismPattern};
+use k8s_openapi::jiff::Timestamp;
+use kube::core::DeserializeGuard;
+use prism_api::pattern::{PrismPattern, PrismPatternStatus};
 use prism_engine::{
-    Error,
-    object::{ObjectKey, Owner},
-    queue::Lane,
-    worker::Action,
+    cache::Cache,
+    object::{Kind, Owner},
 };
-use prism_plan::invalid::Invalid;
+use prism_plan::{
+    invalid::Invalid,
+    pattern::{self, Plan},
+    report::Report,
+};
 
-use crate::{apply, context::Context, gather, report};
+use crate::{
+    context::Context,
+    family, gather, kinds,
+    managed::Managed,
+    steps::{Steps, child},
+};
 
-/// Brings one pattern, and its children, to where its spec wants them.
-pub(crate) async fn reconcile(ctx: &Context, key: &ObjectKey, lane: Lane) -> Result<Action, Error> {
-    let Some(guarded) = ctx.patterns.get(&key.namespace, &key.name) else {
-        return Ok(ctx.forget(key));
-    };
-    let subject = Subject::new(&guarded, key);
-    if subject.is_being_deleted() {
-        return Ok(Action::Await);
-    }
-    let facts = gather::pattern(&subject.pattern, &subject.owner, ctx);
-    let plan =
-        subject.readable().and_then(|pattern| prism_plan::pattern::plan(pattern, &facts).map(Box::new));
-    let applied = apply::pattern(ctx, &subject, plan).await?;
-    report::pattern(ctx, &subject, applied, lane).await
-}
+impl Managed for PrismPattern {
+    const KIND: Kind = kinds::PRISM_PATTERN;
+    type Status = PrismPatternStatus;
+    type Plan = Plan;
 
-/// The pattern that is looked at.
-pub(crate) struct Subject {
-    pub(crate) pattern: Arc<PrismPattern>,
-    pub(crate) owner: Owner,
-    /// Why it cannot be read, if it cannot: then `pattern` has metadata only.
-    unreadable: Option<String>,
-}
-
-impl Subject {
-    fn new(guarded: &Arc<DeserializeGuard<PrismPattern>>, key: &ObjectKey) -> Self {
-        let (pattern, unreadable) = match &guarded.0 {
-            Ok(pattern) => (pattern.clone(), None),
-            Err(invalid) => {
-                let metadata = invalid.metadata.clone();
-                (PrismPattern { metadata, ..PrismPattern::default() }, Some(invalid.error.clone()))
-            }
-        };
-        let owner = Owner { key: key.clone(), uid: pattern.uid().unwrap_or_default().into() };
-        Self { pattern: Arc::new(pattern), owner, unreadable }
+    fn cache(ctx: &Context) -> &Cache<DeserializeGuard<Self>> {
+        &ctx.patterns
     }
 
-    fn readable(&self) -> Result<&PrismPattern, Invalid> {
-        match &self.unreadable {
-            None => Ok(&self.pattern),
-            Some(error) => Err(Invalid::new("spec", format!("{error}: correct the value"))),
+    fn status(&self) -> Option<&PrismPatternStatus> {
+        self.status.as_ref()
+    }
+
+    fn is_paused(&self, ctx: &Context) -> bool {
+        family::stack_of(ctx, &self.metadata).is_some_and(|stack| stack.spec.paused == Some(true))
+    }
+
+    fn plan(&self, owner: &Owner, ctx: &Context) -> Result<Plan, Invalid> {
+        pattern::plan(self, &gather::pattern(self, owner, ctx))
+    }
+
+    fn steps(plan: &Plan, owner: &Owner, _: &Context) -> Result<Steps, serde_json::Error> {
+        let mut steps = Steps::default();
+        let config = plan.config.iter().map(|config| child(owner, kinds::CONFIG_MAP, config));
+        steps.add_program(owner, &plan.runner, config.collect::<Result<_, _>>()?)?;
+        Ok(steps)
+    }
+
+    fn assess(
+        &self,
+        plan: &Result<Plan, Invalid>,
+        owner: &Owner,
+        report: Report,
+        ctx: &Context,
+    ) -> PrismPatternStatus {
+        let facts = gather::pattern(self, owner, ctx);
+        match plan {
+            Ok(plan) => pattern::status(self, plan, &facts, report, Timestamp::now()),
+            Err(invalid) => pattern::refused(self, invalid, &facts, Timestamp::now()),
         }
     }
 
-    fn is_being_deleted(&self) -> bool {
-        self.pattern.metadata.deletion_timestamp.is_some()
-    }
-
-    /// Whether the annotation asks to leave the children alone.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.annotation(labels::PAUSED).is_some_and(|value| value == "true")
-    }
-
-    /// A request for a reconciliation that no earlier pass has served.
-    pub(crate) fn open_request(&self) -> Option<&str> {
-        let handled =
-            self.pattern.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
-        self.annotation(labels::RECONCILE_REQUESTED_AT).filter(|request| Some(*request) != handled)
-    }
-
-    fn annotation(&self, key: &str) -> Option<&str> {
-        self.pattern.annotations().get(key).map(String::as_str)
+    fn is_progress_only(before: &PrismPatternStatus, after: &PrismPatternStatus) -> bool {
+        pattern::is_progress_only(before, after)
     }
 }

@@ -4,14 +4,14 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::HeaderValue;
 use kube::Client;
-use prism_api::names;
+use prism_api::{labels, names};
 use prism_engine::{
     Engine,
     cache::Cache,
     events::Events,
     health::Health,
     lease::Leadership,
-    ledger::Ledger,
+    ledger::{Ledger, Signature},
     metrics::Metrics,
     queue::Queue,
     server::{self, Exposed},
@@ -22,7 +22,12 @@ use prism_engine::{
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, context::Context, kinds, watches};
+use crate::{
+    Config,
+    context::{Context, OptionalKinds},
+    kinds,
+    watches::Watches,
+};
 
 /// The operator's name in the API server's logs.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("prism-operator/", env!("CARGO_PKG_VERSION")));
@@ -78,14 +83,28 @@ impl Operator {
         let queue = Arc::new(Queue::default());
         let client =
             transport::client(cluster.clone(), AGENT, health.clone(), metrics.clone(), fence.clone())?;
-        let ledger = Arc::new(Ledger::new(names::FIELD_MANAGER, kinds::OWNERS.to_vec()));
+        let ledger = Arc::new(Ledger::new(Signature {
+            manager: names::FIELD_MANAGER,
+            mark: labels::OWNED_BY,
+            finalizer: names::FINALIZER,
+            notes: names::LABEL_PREFIX,
+            owner_kinds: kinds::OWNERS.to_vec(),
+        }));
         let identity = config.lease.as_ref().map_or(names::FIELD_MANAGER, |lease| &lease.identity);
         let events = Events::new(client.clone(), names::FIELD_MANAGER, identity);
         let context = Arc::new(Context {
-            engine: Engine::new(client.clone(), ledger.clone(), metrics.clone(), events),
+            engine: Engine::new(client.clone(), ledger, metrics.clone(), events),
             queue: queue.clone(),
+            clusters: Cache::default(),
+            stacks: Cache::default(),
             patterns: Cache::default(),
             backends: Cache::default(),
+            services: Cache::default(),
+            namespaces: Cache::default(),
+            storage_classes: Cache::default(),
+            pods: Cache::default(),
+            optional: OptionalKinds::default(),
+            scope: config.namespace.clone(),
             defaults: config.defaults.clone(),
             resync: config.resync,
         });
@@ -93,7 +112,14 @@ impl Operator {
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let scope = Scope { namespace: config.namespace.clone(), timeout: config.watch_timeout };
-        let mut background = watches::start(&client, &scope, &context, &ledger, &health, &shutdown);
+        let watches = Watches {
+            client,
+            scope,
+            ctx: context.clone(),
+            health: health.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let mut background = watches.start();
         let exposed = Exposed { health: health.clone(), metrics: metrics.clone(), queue };
         let serving = server::serve(listener, exposed, shutdown.clone());
         background.spawn(async move {

@@ -1,32 +1,40 @@
 //! From what became of a plan to what the user is told.
 
-use k8s_openapi::jiff::Timestamp;
-use prism_api::{
-    condition::{self, Condition, event, reason},
-    pattern::PrismPatternStatus,
-};
+use prism_api::condition::{self, Condition, event, reason};
 use prism_engine::{Class, Error, Reported, Urgency, queue::Lane, volumes, worker::Action};
 use prism_plan::{
     conditions::find,
-    pattern::{Problem, Replace, Report, is_progress_only, refused, status},
+    program::Replace,
+    report::{Problem, Report},
 };
 use serde_json::Value;
 
-use crate::{apply::Applied, context::Context, gather, pattern::Subject};
+use crate::{
+    apply::Applied,
+    context::Context,
+    managed::{Managed, Status, Subject},
+};
 
 /// Writes the status if it differs, tells what is out of the ordinary, and says when to look again.
-pub(crate) async fn pattern(
+pub(crate) async fn report<K: Managed>(
     ctx: &Context,
-    subject: &Subject,
-    applied: Applied,
+    subject: &Subject<K>,
+    applied: Applied<K::Plan>,
     lane: Lane,
 ) -> Result<Action, Error> {
-    let before = subject.pattern.status.clone().unwrap_or_default();
-    let after = assess(ctx, subject, &applied);
+    let before = subject.object.status().cloned().unwrap_or_default();
+    let is_paused = subject.is_paused(ctx);
+    let report = Report {
+        problems: applied.outcome.failed.iter().map(problem).collect(),
+        inventory: applied.inventory.clone(),
+        is_paused,
+        handled_request: subject.open_request().filter(|_| !is_paused).map(str::to_owned),
+    };
+    let after = subject.object.assess(&applied.plan, &subject.owner, report, ctx);
     let reported = write(ctx, subject, &before, &after, lane).await?;
     if reported == Reported::Written {
-        warn(ctx, subject, &before.conditions, &after.conditions).await;
-        tell_pause(ctx, subject, &before.conditions, &after.conditions).await;
+        warn(ctx, subject, before.conditions(), after.conditions()).await;
+        tell_pause(ctx, subject, before.conditions(), after.conditions()).await;
     }
     tell(ctx, subject, &applied).await;
     match applied.into_failure() {
@@ -34,22 +42,6 @@ pub(crate) async fn pattern(
         Some(error) if error.class() == Class::Stalled => Ok(Action::Stalled),
         Some(error) => Err(error),
         None => Ok(ctx.rest()),
-    }
-}
-
-fn assess(ctx: &Context, subject: &Subject, applied: &Applied) -> PrismPatternStatus {
-    let facts = gather::pattern(&subject.pattern, &subject.owner, ctx);
-    match &applied.plan {
-        Ok(plan) => {
-            let report = Report {
-                problems: applied.outcome.failed.iter().map(problem).collect(),
-                inventory: applied.inventory.clone(),
-                is_paused: subject.is_paused(),
-                handled_request: subject.open_request().filter(|_| !subject.is_paused()).map(str::to_owned),
-            };
-            status(&subject.pattern, plan, &facts, report, Timestamp::now())
-        }
-        Err(invalid) => refused(&subject.pattern, invalid, &facts, Timestamp::now()),
     }
 }
 
@@ -78,20 +70,20 @@ fn problem(error: &Error) -> Problem {
     }
 }
 
-async fn write(
+async fn write<K: Managed>(
     ctx: &Context,
-    subject: &Subject,
-    before: &PrismPatternStatus,
-    after: &PrismPatternStatus,
+    subject: &Subject<K>,
+    before: &K::Status,
+    after: &K::Status,
     lane: Lane,
 ) -> Result<Reported, Error> {
-    let json = |status: &PrismPatternStatus| {
+    let json = |status: &K::Status| {
         serde_json::to_value(status).map_err(|error| Error::Unavailable(format!("status: {error}")))
     };
-    let version = subject.pattern.metadata.resource_version.as_deref();
+    let version = subject.object.meta().resource_version.as_deref();
     let version = version.and_then(|version| version.parse().ok()).unwrap_or_default();
     let cached: Value = json(before)?;
-    let urgency = if is_progress_only(before, after) {
+    let urgency = if K::is_progress_only(before, after) {
         Urgency::Progress
     } else if lane != Lane::Report && ctx.queue.is_busy() {
         Urgency::Busy
@@ -111,23 +103,38 @@ async fn write(
 }
 
 /// A warning for each condition that has turned bad, or is bad for another reason than before.
-async fn warn(ctx: &Context, subject: &Subject, before: &[Condition], after: &[Condition]) {
-    let is_bad = |condition: &&Condition| match condition.type_.as_str() {
-        condition::STALLED => condition.status == "True",
-        condition::BACKEND_RESOLVED | condition::SCALING_ACTIVE => condition.status == "False",
-        _ => false,
-    };
-    for condition in after.iter().filter(is_bad) {
+async fn warn<K: Managed>(ctx: &Context, subject: &Subject<K>, before: &[Condition], after: &[Condition]) {
+    for condition in after {
         let was = find(before, &condition.type_);
         let is_news = was.is_none_or(|was| was.status != condition.status || was.reason != condition.reason);
-        if is_news {
+        let is_bad = match condition.type_.as_str() {
+            condition::STALLED | condition::SPEC_WARNING => condition.status == "True",
+            condition::BACKEND_RESOLVED | condition::SCALING_ACTIVE | condition::INTEGRATIONS_AVAILABLE => {
+                condition.status == "False"
+            }
+            // Parts of a stack begin unhealthy: that is worth a warning only when they have served.
+            condition::ADMIN_HEALTHY
+            | condition::PROXY_HEALTHY
+            | condition::CONSOLE_HEALTHY
+            | condition::PATTERNS_READY
+            | condition::BACKENDS_READY => {
+                condition.status == "False" && was.is_some_and(|was| was.status == "True")
+            }
+            _ => false,
+        };
+        if is_news && is_bad {
             ctx.engine.events.warn(&subject.owner, &condition.reason, &condition.message).await;
         }
     }
 }
 
 /// That a pause has begun or ended.
-async fn tell_pause(ctx: &Context, subject: &Subject, before: &[Condition], after: &[Condition]) {
+async fn tell_pause<K: Managed>(
+    ctx: &Context,
+    subject: &Subject<K>,
+    before: &[Condition],
+    after: &[Condition],
+) {
     let is_paused = |conditions| {
         find(conditions, condition::RECONCILING).is_some_and(|condition| condition.reason == reason::PAUSED)
     };
@@ -140,7 +147,7 @@ async fn tell_pause(ctx: &Context, subject: &Subject, before: &[Condition], afte
 }
 
 /// What went well and is still out of the ordinary.
-async fn tell(ctx: &Context, subject: &Subject, applied: &Applied) {
+async fn tell<K: Managed>(ctx: &Context, subject: &Subject<K>, applied: &Applied<K::Plan>) {
     let repaired = applied.repaired().map(|key| {
         let note = format!(
             "{} {} had been changed by somebody else and is as it should be again",

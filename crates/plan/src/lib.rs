@@ -4,11 +4,17 @@
 //! client, no clock, no environment. Whoever calls it with the same arguments, be it the operator,
 //! a command line or a test, gets the same children and the same status.
 
+pub mod backend;
 pub mod because;
+pub mod cluster;
 pub mod conditions;
 pub mod defaults;
+pub mod edge;
 pub mod invalid;
 pub mod pattern;
+pub mod program;
 pub mod quantity;
+pub mod report;
+pub mod stack;
 pub mod strict;
 pub mod text;

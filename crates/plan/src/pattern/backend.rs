@@ -8,9 +8,7 @@ use prism_api::{
 use serde_json::Value;
 
 use super::facts::{BackendFacts, Facts};
-
-/// Backends that live inside the runner and need no address.
-const SELF_CONTAINED: [&str; 2] = ["memstore", "sqlite"];
+use crate::backend::{address::with_scheme, provider::SELF_CONTAINED};
 
 /// Backend types that a pattern may name directly, with the settings that hold their address.
 const KNOWN_TYPES: [(&str, &[&str]); 9] = [
@@ -98,7 +96,8 @@ fn find(spec: &PrismPatternSpec, used: &BackendUse, namespace: &str, facts: &Fac
 }
 
 fn from_resource(backend: Backend, resource: &BackendFacts, namespace: &str) -> Backend {
-    let is_foreign = |secret: &SecretRef| secret.namespace.as_ref().is_some_and(|other| other != namespace);
+    let is_foreign =
+        |secret: &SecretRef| secret.namespace.as_ref().unwrap_or(&resource.namespace) != namespace;
     let is_permitted = !resource.secret.as_ref().is_some_and(is_foreign);
     Backend {
         provider: provider_of(resource, &backend).to_owned(),
@@ -111,17 +110,6 @@ fn from_resource(backend: Backend, resource: &BackendFacts, namespace: &str) -> 
 
 fn provider_of<'a>(resource: &'a BackendFacts, backend: &'a Backend) -> &'a str {
     resource.provider.as_deref().unwrap_or(&backend.name)
-}
-
-/// An address with the scheme that clients of the provider expect, if it has none.
-fn with_scheme(url: &str, provider: &str) -> String {
-    let scheme = match provider {
-        "redis" | "nats" | "postgres" | "mysql" => provider,
-        "rabbitmq" => "amqp",
-        "minio" | "s3" => "http",
-        _ => return url.to_owned(),
-    };
-    if url.contains("://") { url.to_owned() } else { format!("{scheme}://{url}") }
 }
 
 fn built_in(backend: Backend, spec: &PrismPatternSpec) -> Backend {

@@ -6,8 +6,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use prism_api::schema::FreeForm;
 use serde_json::Value;
 
-use super::{backend, child::metadata, resolved::ResolvedPattern};
-use crate::{invalid::Invalid, text};
+use super::{backend, resolved::ResolvedPattern};
+use crate::{
+    invalid::Invalid,
+    program::{Program, metadata},
+    text::{self, bounded},
+};
 
 /// Where the files are mounted.
 pub(super) const MOUNT_PATH: &str = "/etc/prism";
@@ -17,18 +21,21 @@ pub(super) const CONFIG_FILE: &str = "config.yaml";
 pub(super) const BACKEND_FILE: &str = "backend.yaml";
 
 /// A `ConfigMap` with one file for `config` and one for the backends; none where both are silent.
-pub(super) fn build(pattern: &ResolvedPattern) -> Result<Option<ConfigMap>, Invalid> {
-    let files = files(pattern)?;
-    Ok((!files.is_empty()).then(|| ConfigMap {
-        metadata: metadata(pattern, &name(pattern)),
+pub(super) fn build(
+    pattern: &ResolvedPattern,
+    program: &Program,
+    files: BTreeMap<String, String>,
+) -> Option<ConfigMap> {
+    (!files.is_empty()).then(|| ConfigMap {
+        metadata: metadata(program, &name(pattern)),
         data: Some(files),
         ..ConfigMap::default()
-    }))
+    })
 }
 
 /// Name of the `ConfigMap`.
 pub(super) fn name(pattern: &ResolvedPattern) -> String {
-    pattern.service_name("config")
+    bounded(&format!("{}-config", pattern.workload), 63)
 }
 
 /// Changes with the content of the files: on the pod template it makes a change roll out.

@@ -2,7 +2,6 @@
 
 use prism_api::{pattern::PrismPatternSpec, workload::WorkloadKind};
 
-use super::{facts::Facts, resolved::ResolvedPattern};
 use crate::because::{Because, because};
 
 /// The kind of workload that `pattern_type` gets.
@@ -15,22 +14,6 @@ pub(super) fn decide(spec: &PrismPatternSpec, pattern_type: &str) -> Because<Wor
         (None, "mailbox") => because(StatefulSet, "a mailbox keeps its messages"),
         (None, _) => because(Deployment, "its pods are interchangeable"),
     }
-}
-
-/// The workload of the other kind, as long as it serves better than its successor.
-///
-/// A pattern that changes its kind runs on the old workload until the new one has as many pods
-/// available, so nothing is lost if the new one never gets there.
-pub(super) fn predecessor(pattern: &ResolvedPattern, facts: &Facts) -> Option<WorkloadKind> {
-    let other = match pattern.kind.value {
-        WorkloadKind::Deployment => WorkloadKind::StatefulSet,
-        WorkloadKind::StatefulSet => WorkloadKind::Deployment,
-    };
-    let old = facts.workload(other)?;
-    let new = facts.workload(pattern.kind.value);
-    let available = new.map_or(0, |new| new.available);
-    let enough = new.map_or(old.available, |new| old.available.min(new.desired));
-    (available < enough).then_some(other)
 }
 
 #[cfg(test)]

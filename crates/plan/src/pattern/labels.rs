@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prism_api::{labels, names, workload::WorkloadKind};
+use prism_api::{labels, names};
 
 use crate::text::label_value;
 
@@ -42,12 +42,4 @@ pub(super) fn all(
 /// The labels by which Services and budgets find the pods, of whatever workload kind.
 pub(super) fn pod_selector(name: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(labels::PATTERN_INSTANCE.to_owned(), name.to_owned())])
-}
-
-/// The selector of a workload. It never changes: it depends on nothing that can be edited. The kind
-/// is part of it, so that the two workloads of a pattern that changes its kind keep their own pods.
-pub(super) fn workload_selector(name: &str, kind: WorkloadKind) -> BTreeMap<String, String> {
-    let mut selector = pod_selector(name);
-    selector.insert(labels::WORKLOAD_KIND.to_owned(), kind.as_str().to_owned());
-    selector
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use prism_api::{
-    autoscaling::{Autoscaling, Scaler},
     labels,
     pattern::{ActiveScaler, PrismPattern, PrismPatternSpec},
     placement::Placement,
@@ -16,12 +15,12 @@ use super::{
     facts::Facts,
     kind, labels as pattern_labels,
 };
-use crate::{because::Because, invalid::Invalid, text::bounded};
+use crate::{
+    because::Because,
+    invalid::Invalid,
+    program::{active_scaler, replicas, workload_name},
+};
 
-/// Names of `StatefulSet`s are shorter than others: their pods carry `<name>-<10 digits>` as a label.
-const STATEFUL_SET_NAME_LIMIT: usize = 52;
-/// Names of Services are DNS labels.
-const SERVICE_NAME_LIMIT: usize = 63;
 /// Port of a runner when its Service names none.
 const DEFAULT_PORT: i32 = 8080;
 
@@ -81,7 +80,7 @@ impl ResolvedPattern {
         let kind = kind::decide(&spec, &pattern_type);
         let backends = backend::resolve(pattern, facts);
         let first = backends.first().map(|backend| backend.name.as_str());
-        let scaler = active_scaler(&spec);
+        let scaler = active_scaler(spec.autoscaling.as_ref());
         Ok(Self {
             workload: workload_name(&name, kind.value),
             image: spec
@@ -89,7 +88,13 @@ impl ResolvedPattern {
                 .clone()
                 .unwrap_or_else(|| facts.defaults.image(&format!("{pattern_type}-runner"))),
             profile: spec.runtime_profile.unwrap_or_default(),
-            replicas: replicas(pattern, scaler, kind.value, facts),
+            replicas: replicas(
+                spec.replicas.unwrap_or(1),
+                spec.autoscaling.as_ref(),
+                kind.value,
+                &facts.runner,
+                pattern.status.as_ref().and_then(|status| status.desired_replicas),
+            ),
             port: spec.service.as_ref().and_then(|service| service.port).unwrap_or(DEFAULT_PORT),
             resources: resources(&spec),
             placement: placement(&spec),
@@ -107,18 +112,6 @@ impl ResolvedPattern {
         })
     }
 
-    /// `<workload>-<suffix>`, as the name of a Service.
-    #[must_use]
-    pub fn service_name(&self, suffix: &str) -> String {
-        bounded(&format!("{}-{suffix}", self.workload), SERVICE_NAME_LIMIT)
-    }
-
-    /// The autoscaling block, if it is on.
-    #[must_use]
-    pub fn autoscaling(&self) -> Option<&Autoscaling> {
-        self.spec.autoscaling.as_ref().filter(|autoscaling| autoscaling.is_enabled())
-    }
-
     /// What `metadata.ownerReferences` of every child says.
     #[must_use]
     pub fn owner_reference(&self) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
@@ -131,45 +124,6 @@ impl ResolvedPattern {
             block_owner_deletion: Some(true),
         }
     }
-}
-
-/// Name of the workload of that kind of the pattern `name`.
-#[must_use]
-pub fn workload_name(name: &str, kind: WorkloadKind) -> String {
-    let limit = match kind {
-        WorkloadKind::StatefulSet => STATEFUL_SET_NAME_LIMIT,
-        WorkloadKind::Deployment => SERVICE_NAME_LIMIT,
-    };
-    bounded(name, limit)
-}
-
-fn active_scaler(spec: &PrismPatternSpec) -> ActiveScaler {
-    let Some(autoscaling) = spec.autoscaling.as_ref().filter(|autoscaling| autoscaling.is_enabled()) else {
-        return ActiveScaler::None;
-    };
-    match autoscaling.scaler.or(autoscaling.strategy).unwrap_or(Scaler::Hpa) {
-        Scaler::Hpa => ActiveScaler::Hpa,
-        Scaler::Keda => ActiveScaler::Keda,
-        Scaler::Admin => ActiveScaler::Admin,
-    }
-}
-
-/// The spec's number; under a scaler, the number that runs now or ran last, within its limits: a
-/// workload that is made anew, or in another kind, starts where its predecessor was.
-fn replicas(pattern: &PrismPattern, scaler: ActiveScaler, kind: WorkloadKind, facts: &Facts) -> i32 {
-    let wanted = pattern.spec.replicas.unwrap_or(1);
-    let Some(autoscaling) = pattern.spec.autoscaling.as_ref().filter(|_| scaler != ActiveScaler::None) else {
-        return wanted;
-    };
-    let other = match kind {
-        WorkloadKind::Deployment => &facts.stateful_set,
-        WorkloadKind::StatefulSet => &facts.deployment,
-    };
-    let running = facts.workload(kind).or(other.as_ref()).map(|workload| workload.desired);
-    let last = pattern.status.as_ref().and_then(|status| status.desired_replicas);
-    let floor = autoscaling.min_replicas.unwrap_or(1);
-    let ceiling = autoscaling.max_replicas.unwrap_or(i32::MAX).max(floor);
-    running.or(last).unwrap_or(wanted).clamp(floor, ceiling)
 }
 
 /// Field by field, `placement` wins over its alias `runnerSpec`.

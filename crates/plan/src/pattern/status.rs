@@ -3,49 +3,20 @@
 use k8s_openapi::jiff::Timestamp;
 use prism_api::{
     condition::{self, reason},
-    inventory::InventoryEntry,
     pattern::{ActiveScaler, Phase, PrismPattern, PrismPatternStatus},
 };
 
 use super::{
     Plan,
     backend::{Backend, Found},
-    facts::{Facts, WorkloadFacts},
-    storage::StorageVerdict,
+    facts::Facts,
 };
 use crate::{
     conditions::{Conditions, is_true},
     invalid::Invalid,
+    program::{Rollout, WorkloadFacts},
+    report::{Problem, Report, reconciling, with_storage},
 };
-
-/// What a pass came to, beside what the facts show.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// What kept the pass from being complete.
-    pub problems: Vec<Problem>,
-    /// The children, for the inventory.
-    pub inventory: Vec<InventoryEntry>,
-    /// Whether the pass was left out because the pattern is paused.
-    pub is_paused: bool,
-    /// The request for a reconciliation that this pass has served.
-    pub handled_request: Option<String>,
-}
-
-/// Something that kept a pass from being complete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// Somebody has to act.
-    Stalled {
-        /// Reason of the condition.
-        reason: &'static str,
-        /// What to do.
-        message: String,
-    },
-    /// It is tried again.
-    Retrying(String),
-    /// It goes on when something else has happened.
-    Waiting(String),
-}
 
 /// The status after a pass. `facts` are those after it.
 #[must_use]
@@ -58,10 +29,10 @@ pub fn status(
 ) -> PrismPatternStatus {
     let previous = pattern.status.clone().unwrap_or_default();
     let resolved = &plan.pattern;
-    let workload = facts.workload(resolved.kind.value).cloned().unwrap_or_default();
-    let problems = with_storage(report.problems, &plan.storage);
+    let workload = facts.runner.workload(resolved.kind.value).cloned().unwrap_or_default();
+    let problems = with_storage(report.problems, &plan.runner);
     let stall = problems.iter().find_map(Problem::as_stall);
-    let rollout = Rollout::of(facts.workload(resolved.kind.value), plan);
+    let rollout = Rollout::of(resolved.kind.value, &facts.runner);
 
     let mut conditions = Conditions::new(&previous.conditions, pattern.metadata.generation, now);
     match (&stall, &rollout) {
@@ -70,7 +41,7 @@ pub fn status(
             conditions.set(condition::READY, rollout.is_ready, rollout.reason, rollout.message.as_str());
         }
     }
-    reconciling(&mut conditions, &problems, &rollout, report.is_paused);
+    reconciling(&mut conditions, &problems, Some(&rollout), report.is_paused);
     if let Some((reason, message)) = &stall {
         conditions.set(condition::STALLED, true, reason, *message);
     }
@@ -106,7 +77,7 @@ pub fn refused(
     now: Timestamp,
 ) -> PrismPatternStatus {
     let previous = pattern.status.clone().unwrap_or_default();
-    let workload = previous.kind.and_then(|kind| facts.workload(kind)).cloned().unwrap_or_default();
+    let workload = previous.kind.and_then(|kind| facts.runner.workload(kind)).cloned().unwrap_or_default();
     let mut conditions = Conditions::new(&previous.conditions, pattern.metadata.generation, now);
     conditions.set(condition::READY, false, reason::INVALID_SPEC, invalid.to_string());
     conditions.set(condition::STALLED, true, reason::INVALID_SPEC, invalid.to_string());
@@ -142,83 +113,6 @@ pub fn is_progress_only(before: &PrismPatternStatus, after: &PrismPatternStatus)
         essence
     };
     essence(before) == essence(after)
-}
-
-impl Problem {
-    fn as_stall(&self) -> Option<(&'static str, &str)> {
-        match self {
-            Self::Stalled { reason, message } => Some((reason, message)),
-            Self::Retrying(_) | Self::Waiting(_) => None,
-        }
-    }
-}
-
-fn with_storage(mut problems: Vec<Problem>, verdict: &StorageVerdict) -> Vec<Problem> {
-    if let StorageVerdict::Refused { reason, advice, .. } = verdict {
-        problems.push(Problem::Stalled { reason, message: advice.clone() });
-    }
-    problems
-}
-
-/// How far the workload is.
-struct Rollout {
-    exists: bool,
-    is_ready: bool,
-    is_moving: bool,
-    reason: &'static str,
-    message: String,
-}
-
-impl Rollout {
-    fn of(workload: Option<&WorkloadFacts>, plan: &Plan) -> Self {
-        let kind = plan.pattern.kind.value.as_str();
-        let Some(workload) = workload else {
-            return Self {
-                exists: false,
-                is_ready: false,
-                is_moving: true,
-                reason: reason::WORKLOAD_PROGRESSING,
-                message: format!("the {kind} does not exist yet"),
-            };
-        };
-        let WorkloadFacts { is_observed, desired, replicas, available, updated, .. } = *workload;
-        let counts = format!("{available} of {desired} replicas are available");
-        let is_complete = is_observed && updated >= desired && replicas == desired && available >= desired;
-        let (is_ready, is_moving, reason, message) = match &workload.failure {
-            Some(failure) if available < desired => {
-                (false, false, reason::WORKLOAD_UNAVAILABLE, format!("{counts}: {failure}"))
-            }
-            _ if is_complete && desired == 0 => {
-                (true, false, reason::SCALED_TO_ZERO, "no replicas are wanted".to_owned())
-            }
-            _ if is_complete => (true, false, reason::WORKLOAD_READY, counts),
-            _ if is_observed && available >= desired && desired > 0 => {
-                (true, true, reason::WORKLOAD_READY, format!("{counts}, {updated} of them up to date"))
-            }
-            _ => (false, true, reason::WORKLOAD_PROGRESSING, counts),
-        };
-        Self { exists: true, is_ready, is_moving, reason, message }
-    }
-}
-
-/// `Reconciling` stands there only while it is true, or to say that it cannot be.
-fn reconciling(conditions: &mut Conditions<'_>, problems: &[Problem], rollout: &Rollout, is_paused: bool) {
-    if is_paused {
-        let message =
-            "reconciliation is paused: remove the annotation prism.io/pause-reconciliation to go on";
-        conditions.set(condition::RECONCILING, false, reason::PAUSED, message);
-        return;
-    }
-    let unfinished = problems.iter().find_map(|problem| match problem {
-        Problem::Retrying(message) => Some((reason::APPLY_FAILED, message)),
-        Problem::Waiting(message) => Some((reason::PROGRESSING, message)),
-        Problem::Stalled { .. } => None,
-    });
-    if let Some((reason, message)) = unfinished {
-        conditions.set(condition::RECONCILING, true, reason, message.as_str());
-    } else if rollout.is_moving {
-        conditions.set(condition::RECONCILING, true, reason::WORKLOAD_PROGRESSING, rollout.message.as_str());
-    }
 }
 
 fn backend_resolved(conditions: &mut Conditions<'_>, backends: &[Backend]) {

@@ -7,7 +7,11 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::conditions::{find, is_true};
+use crate::{
+    conditions::{find, is_true},
+    program::{Children, ProgramFacts, Workload, WorkloadFacts},
+    report::{Problem, Report},
+};
 
 fn pattern(spec: impl Into<Value>) -> PrismPattern {
     serde_json::from_value(json!({
@@ -29,7 +33,8 @@ fn with(mut spec: Value, field: &str, value: impl Into<Value>) -> Value {
 
 /// All children, by kind and name.
 fn shown(plan: &Plan) -> Value {
-    let Children { service_account, config, workload, service, headless, budget, scaler } = &plan.children;
+    let Children { service_account, workload, service, headless, budget, scaler } = &plan.runner.children;
+    let config = &plan.config;
     let workload = match workload {
         Workload::Deployment(object) => json!({"Deployment": object}),
         Workload::StatefulSet(object) => json!({"StatefulSet": object}),
@@ -41,7 +46,7 @@ fn shown(plan: &Plan) -> Value {
 }
 
 fn runner(plan: &Plan) -> Container {
-    let template = match &plan.children.workload {
+    let template = match &plan.runner.children.workload {
         Workload::Deployment(object) => object.spec.as_ref().map(|spec| spec.template.clone()),
         Workload::StatefulSet(object) => object.spec.as_ref().map(|spec| spec.template.clone()),
     };
@@ -91,7 +96,9 @@ fn placement_presets_and_raw_rules() {
         },
         "runnerSpec": {"runtimeClassName": "gvisor", "nodeSelector": {"role": "ignored"}},
     });
-    let Workload::Deployment(deployment) = planned(spec).children.workload else { panic!("a Deployment") };
+    let Workload::Deployment(deployment) = planned(spec).runner.children.workload else {
+        panic!("a Deployment")
+    };
     let mut pod = deployment.spec.unwrap().template.spec.unwrap();
     pod.containers.clear();
     insta::assert_yaml_snapshot!(json!(pod));
@@ -134,7 +141,7 @@ fn what_the_spec_sets_wins_over_what_the_operator_would() {
         "the one that is left out comes from the profile"
     );
     assert_eq!(runner.working_dir.as_deref(), Some("/tmp"));
-    let Workload::StatefulSet(set) = plan.children.workload else { panic!("a StatefulSet") };
+    let Workload::StatefulSet(set) = plan.runner.children.workload else { panic!("a StatefulSet") };
     let pod = set.spec.unwrap().template.spec.unwrap();
     assert_eq!((pod.host_network, pod.containers.len()), (Some(true), 2));
 }
@@ -146,7 +153,7 @@ fn what_the_spec_sets_wins_over_what_the_operator_would() {
 fn every_spelling_of_the_cpu_target_is_the_same(#[case] field: &str) {
     let autoscaling = json!({"maxReplicas": 3, field: 60});
     let plan = planned(json!({"pattern": "producer", "autoscaling": autoscaling}));
-    let metrics = plan.children.scaler.unwrap().spec.unwrap().metrics.unwrap();
+    let metrics = plan.runner.children.scaler.unwrap().spec.unwrap().metrics.unwrap();
     assert_eq!(metrics.len(), 1);
     assert_eq!(metrics[0].resource.as_ref().unwrap().target.average_utilization, Some(60));
 }
@@ -154,7 +161,7 @@ fn every_spelling_of_the_cpu_target_is_the_same(#[case] field: &str) {
 #[test]
 fn a_scaler_that_was_given_no_metric_follows_the_cpu() {
     let plan = planned(json!({"pattern": "producer", "autoscaling": {"maxReplicas": 3}}));
-    let metrics = plan.children.scaler.unwrap().spec.unwrap().metrics.unwrap();
+    let metrics = plan.runner.children.scaler.unwrap().spec.unwrap().metrics.unwrap();
     assert_eq!(metrics[0].resource.as_ref().unwrap().target.average_utilization, Some(75));
 }
 
@@ -173,8 +180,8 @@ fn long_names_become_names_that_kubernetes_takes() {
     pattern.metadata.name = Some("o".repeat(63));
     let plan = plan(&pattern, &Facts::default()).unwrap();
     assert_eq!(plan.pattern.workload.len(), 52, "pods carry the name with eleven more characters as a label");
-    assert!(plan.children.headless.unwrap().metadata.name.unwrap().len() <= 63);
-    assert!(plan.children.config.unwrap().metadata.name.unwrap().len() <= 63);
+    assert!(plan.runner.children.headless.unwrap().metadata.name.unwrap().len() <= 63);
+    assert!(plan.config.unwrap().metadata.name.unwrap().len() <= 63);
 }
 
 fn state(desired: i32, available: i32) -> WorkloadFacts {
@@ -204,7 +211,10 @@ fn readiness_follows_the_workload(
     let mut pattern = pattern(json!({"pattern": "producer", "backend": "memstore"}));
     pattern.status =
         Some(prism_api::PrismPatternStatus { phase: before, ..prism_api::PrismPatternStatus::default() });
-    let facts = Facts { deployment: workload, ..Facts::default() };
+    let facts = Facts {
+        runner: ProgramFacts { deployment: workload, ..ProgramFacts::default() },
+        ..Facts::default()
+    };
     let plan = plan(&pattern, &facts).unwrap();
     let status = status(&pattern, &plan, &facts, Report::default(), Timestamp::UNIX_EPOCH);
     assert_eq!(find(&status.conditions, condition::READY).unwrap().status, ready);
@@ -215,7 +225,10 @@ fn readiness_follows_the_workload(
 #[test]
 fn a_problem_that_needs_its_user_is_stalled_and_not_ready() {
     let pattern = pattern(json!({"pattern": "producer", "backend": "memstore"}));
-    let facts = Facts { deployment: Some(state(1, 1)), ..Facts::default() };
+    let facts = Facts {
+        runner: ProgramFacts { deployment: Some(state(1, 1)), ..ProgramFacts::default() },
+        ..Facts::default()
+    };
     let plan = plan(&pattern, &facts).unwrap();
     let problem =
         Problem::Stalled { reason: condition::reason::NAME_CONFLICT, message: "rename it".to_owned() };
@@ -230,7 +243,10 @@ fn a_problem_that_needs_its_user_is_stalled_and_not_ready() {
 fn a_new_count_is_progress_and_a_new_reason_is_news() {
     let pattern = pattern(json!({"pattern": "producer", "backend": "memstore", "replicas": 3}));
     let at = |available| {
-        let facts = Facts { deployment: Some(state(3, available)), ..Facts::default() };
+        let facts = Facts {
+            runner: ProgramFacts { deployment: Some(state(3, available)), ..ProgramFacts::default() },
+            ..Facts::default()
+        };
         let plan = plan(&pattern, &facts).unwrap();
         status(&pattern, &plan, &facts, Report::default(), Timestamp::UNIX_EPOCH)
     };

@@ -1,25 +1,23 @@
-//! The children of a pattern.
+//! The children of a program.
 
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
         autoscaling::v2::HorizontalPodAutoscaler,
-        core::v1::{ConfigMap, Service, ServiceAccount},
+        core::v1::{Service, ServiceAccount},
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use super::resolved::ResolvedPattern;
+use super::Program;
 
-/// Everything that a pattern may consist of. Destructure it without `..`: then a child that is
+/// Everything that surrounds a program. Destructure it without `..`: then a child that is
 /// added here and forgotten elsewhere does not compile.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Children {
     /// Identity of the pods.
     pub service_account: Option<ServiceAccount>,
-    /// Settings of the runner.
-    pub config: Option<ConfigMap>,
     /// What runs the pods.
     pub workload: Workload,
     /// How the pods are reached.
@@ -42,12 +40,12 @@ pub enum Workload {
 }
 
 /// Metadata of a child named `name`.
-pub(super) fn metadata(pattern: &ResolvedPattern, name: &str) -> ObjectMeta {
+pub(crate) fn metadata(program: &Program, name: &str) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
-        namespace: Some(pattern.namespace.clone()),
-        labels: Some(pattern.labels.clone()),
-        owner_references: Some(vec![pattern.owner_reference()]),
+        namespace: Some(program.namespace.clone()),
+        labels: Some(program.labels.clone()),
+        owner_references: Some(vec![program.owner.clone()]),
         ..ObjectMeta::default()
     }
 }

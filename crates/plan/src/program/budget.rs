@@ -6,15 +6,15 @@ use k8s_openapi::{
 };
 use prism_api::pattern::ActiveScaler;
 
-use super::{child::metadata, resolved::ResolvedPattern};
+use super::{Program, children::metadata};
 
 /// By default one pod at a time, wherever more than one may run. A budget for a single pod would
 /// either block every drain or say nothing.
-pub(super) fn build(pattern: &ResolvedPattern) -> Option<PodDisruptionBudget> {
-    let wish = pattern.spec.disruption_budget.clone().unwrap_or_default();
-    let is_several = pattern.replicas > 1 || pattern.scaler != ActiveScaler::None;
+pub(super) fn build(program: &Program) -> Option<PodDisruptionBudget> {
+    let wish = program.disruption_budget.clone();
+    let is_several = program.replicas > 1 || program.scaler != ActiveScaler::None;
     wish.enabled.unwrap_or(is_several).then(|| PodDisruptionBudget {
-        metadata: metadata(pattern, &pattern.workload),
+        metadata: metadata(program, &program.name),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: match (&wish.min_available, wish.max_unavailable) {
                 (Some(_), _) => None,
@@ -22,7 +22,7 @@ pub(super) fn build(pattern: &ResolvedPattern) -> Option<PodDisruptionBudget> {
             },
             min_available: wish.min_available,
             selector: Some(LabelSelector {
-                match_labels: Some(pattern.pod_selector.clone()),
+                match_labels: Some(program.pod_selector.clone()),
                 ..LabelSelector::default()
             }),
             // A pod that never became ready protects nothing by staying (KEP-3017).

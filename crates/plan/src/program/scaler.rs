@@ -1,4 +1,4 @@
-//! The `HorizontalPodAutoscaler` of a pattern.
+//! The `HorizontalPodAutoscaler` of a program.
 
 use k8s_openapi::api::autoscaling::v2::{
     CrossVersionObjectReference, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerBehavior,
@@ -10,34 +10,35 @@ use prism_api::{
     pattern::ActiveScaler,
 };
 
-use super::{child::metadata, resolved::ResolvedPattern};
+use super::{Program, children::metadata};
 use crate::invalid::Invalid;
 
 /// CPU target, in percent of the request, of an autoscaler that was given no metric at all.
 const DEFAULT_CPU_PERCENT: i32 = 75;
 
 /// The autoscaler, named after the workload it scales. None under any other scaler.
-pub(super) fn build(pattern: &ResolvedPattern) -> Result<Option<HorizontalPodAutoscaler>, Invalid> {
-    let Some(autoscaling) = pattern.autoscaling().filter(|_| pattern.scaler == ActiveScaler::Hpa) else {
+pub(super) fn build(program: &Program) -> Result<Option<HorizontalPodAutoscaler>, Invalid> {
+    let Some(autoscaling) = program.autoscaling.as_ref().filter(|_| program.scaler == ActiveScaler::Hpa)
+    else {
         return Ok(None);
     };
     let max_replicas = autoscaling.max_replicas.ok_or_else(|| {
         Invalid::new(
-            "spec.autoscaling.maxReplicas",
+            format!("{}.autoscaling.maxReplicas", program.field),
             "set the largest number of replicas to run, or enabled: false",
         )
     })?;
     Ok(Some(HorizontalPodAutoscaler {
-        metadata: metadata(pattern, &pattern.workload),
+        metadata: metadata(program, &program.name),
         spec: Some(HorizontalPodAutoscalerSpec {
             min_replicas: Some(autoscaling.min_replicas.unwrap_or(1)),
             max_replicas,
-            metrics: Some(metrics(autoscaling)?),
+            metrics: Some(metrics(program, autoscaling)?),
             behavior: autoscaling.behavior.clone().map(with_policies),
             scale_target_ref: CrossVersionObjectReference {
                 api_version: Some("apps/v1".to_owned()),
-                kind: pattern.kind.value.as_str().to_owned(),
-                name: pattern.workload.clone(),
+                kind: program.kind.as_str().to_owned(),
+                name: program.name.clone(),
             },
         }),
         status: None,
@@ -45,7 +46,7 @@ pub(super) fn build(pattern: &ResolvedPattern) -> Result<Option<HorizontalPodAut
 }
 
 /// The percentages first, then the list; CPU alone where both are silent.
-fn metrics(autoscaling: &Autoscaling) -> Result<Vec<MetricSpec>, Invalid> {
+fn metrics(program: &Program, autoscaling: &Autoscaling) -> Result<Vec<MetricSpec>, Invalid> {
     let cpu = autoscaling
         .target_cpu_utilization_percentage
         .or(autoscaling.target_cpu_utilization)
@@ -60,7 +61,7 @@ fn metrics(autoscaling: &Autoscaling) -> Result<Vec<MetricSpec>, Invalid> {
     let mut metrics: Vec<_> =
         percentages.filter_map(|(name, percent)| Some(utilization(name, percent?))).collect();
     for (index, metric) in autoscaling.metrics.iter().enumerate() {
-        metrics.push(convert(index, metric)?);
+        metrics.push(convert(program, index, metric)?);
     }
     Ok(metrics)
 }
@@ -80,7 +81,7 @@ fn utilization(resource: &str, percent: i32) -> MetricSpec {
     }
 }
 
-fn convert(index: usize, metric: &Metric) -> Result<MetricSpec, Invalid> {
+fn convert(program: &Program, index: usize, metric: &Metric) -> Result<MetricSpec, Invalid> {
     let type_ = match metric.type_ {
         MetricType::Resource => "Resource",
         MetricType::ContainerResource => "ContainerResource",
@@ -89,7 +90,7 @@ fn convert(index: usize, metric: &Metric) -> Result<MetricSpec, Invalid> {
         MetricType::External => "External",
         MetricType::AdminMetric | MetricType::Prometheus => {
             return Err(Invalid::new(
-                format!("spec.autoscaling.metrics[{index}].type"),
+                format!("{}.autoscaling.metrics[{index}].type", program.field),
                 "a HorizontalPodAutoscaler cannot read this metric: set scaler: admin, or use Resource, ContainerResource, Pods, Object or External",
             ));
         }

@@ -9,22 +9,22 @@ use k8s_openapi::{
 };
 use prism_api::placement::PlacementStrategy;
 
-use super::resolved::ResolvedPattern;
+use super::Program;
 
 const HOST: &str = "kubernetes.io/hostname";
 const ZONE: &str = "topology.kubernetes.io/zone";
 const REGION: &str = "topology.kubernetes.io/region";
 
 /// Writes the placement into `pod`: first what the preset stands for, then what the spec says.
-pub(super) fn fill(pattern: &ResolvedPattern, pod: &mut PodSpec) {
-    let wish = pattern.placement.clone();
-    let preset = wish.strategy.map(|strategy| expand(strategy, pattern)).unwrap_or_default();
+pub(super) fn fill(program: &Program, pod: &mut PodSpec) {
+    let wish = program.placement.clone();
+    let preset = wish.strategy.map(|strategy| expand(strategy, program)).unwrap_or_default();
     let constraints = if wish.topology_spread_constraints.is_empty() {
         preset.constraints
     } else {
         wish.topology_spread_constraints
             .into_iter()
-            .map(|constraint| about_own_pods(constraint, pattern))
+            .map(|constraint| about_own_pods(constraint, program))
             .collect()
     };
     let tolerations: Vec<_> = wish.tolerations.into_iter().chain(preset.tolerations).collect();
@@ -47,14 +47,14 @@ struct Preset {
     tolerations: Vec<Toleration>,
 }
 
-fn expand(strategy: PlacementStrategy, pattern: &ResolvedPattern) -> Preset {
-    let apart = Some(keep_apart(pattern));
+fn expand(strategy: PlacementStrategy, program: &Program) -> Preset {
+    let apart = Some(keep_apart(program));
     match strategy {
         PlacementStrategy::MultiZone => {
-            Preset { constraints: vec![spread(ZONE, pattern)], affinity: apart, ..Preset::default() }
+            Preset { constraints: vec![spread(ZONE, program)], affinity: apart, ..Preset::default() }
         }
         PlacementStrategy::MultiRegion => Preset {
-            constraints: vec![spread(REGION, pattern), spread(ZONE, pattern)],
+            constraints: vec![spread(REGION, program), spread(ZONE, program)],
             affinity: apart,
             ..Preset::default()
         },
@@ -71,30 +71,27 @@ fn expand(strategy: PlacementStrategy, pattern: &ResolvedPattern) -> Preset {
     }
 }
 
-fn spread(topology_key: &str, pattern: &ResolvedPattern) -> TopologySpreadConstraint {
+fn spread(topology_key: &str, program: &Program) -> TopologySpreadConstraint {
     TopologySpreadConstraint {
         max_skew: 1,
         topology_key: topology_key.to_owned(),
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
-        label_selector: Some(own_pods(pattern)),
+        label_selector: Some(own_pods(program)),
         ..TopologySpreadConstraint::default()
     }
 }
 
-/// A constraint without a selector would count no pods at all: it means the pattern's own.
-fn about_own_pods(
-    constraint: TopologySpreadConstraint,
-    pattern: &ResolvedPattern,
-) -> TopologySpreadConstraint {
-    let selector = constraint.label_selector.unwrap_or_else(|| own_pods(pattern));
+/// A constraint without a selector would count no pods at all: it means the program's own.
+fn about_own_pods(constraint: TopologySpreadConstraint, program: &Program) -> TopologySpreadConstraint {
+    let selector = constraint.label_selector.unwrap_or_else(|| own_pods(program));
     TopologySpreadConstraint { label_selector: Some(selector), ..constraint }
 }
 
-/// Rather another node than one that has a pod of the pattern.
-fn keep_apart(pattern: &ResolvedPattern) -> Affinity {
+/// Rather another node than one that has a pod of the program.
+fn keep_apart(program: &Program) -> Affinity {
     let term = PodAffinityTerm {
         topology_key: HOST.to_owned(),
-        label_selector: Some(own_pods(pattern)),
+        label_selector: Some(own_pods(program)),
         ..PodAffinityTerm::default()
     };
     Affinity {
@@ -109,6 +106,6 @@ fn keep_apart(pattern: &ResolvedPattern) -> Affinity {
     }
 }
 
-fn own_pods(pattern: &ResolvedPattern) -> LabelSelector {
-    LabelSelector { match_labels: Some(pattern.pod_selector.clone()), ..LabelSelector::default() }
+fn own_pods(program: &Program) -> LabelSelector {
+    LabelSelector { match_labels: Some(program.pod_selector.clone()), ..LabelSelector::default() }
 }

@@ -13,14 +13,14 @@ use prism_api::{
 };
 
 use super::{
-    facts::{Claim, Facts},
-    resolved::ResolvedPattern,
+    Program,
+    facts::{Claim, ProgramFacts},
 };
 use crate::quantity::compare;
 
 /// Name of the volume and of its claim template.
-pub(super) const VOLUME: &str = "data";
-/// Where the runner finds the volume if the spec does not say.
+pub const VOLUME: &str = "data";
+/// Where the program finds the volume if the spec does not say.
 pub(super) const DEFAULT_MOUNT_PATH: &str = "/var/lib/prism";
 /// Size of the volume if the spec does not say.
 const DEFAULT_SIZE: &str = "1Gi";
@@ -62,20 +62,34 @@ impl StorageVerdict {
     }
 }
 
+/// What to say about a storage class that does not exist. The claims are made all the same: they are
+/// bound as soon as it does. A class that goes when its volumes are bound takes nothing with it.
+pub(super) fn missing_class(program: &Program, facts: &ProgramFacts) -> Option<String> {
+    let class = program.storage.as_ref()?.storage_class.as_ref().filter(|class| !class.is_empty())?;
+    let runs = facts.stateful_set.as_ref().is_some_and(|set| set.desired > 0 && set.available >= set.desired);
+    let is_missing = !runs && facts.storage_classes.as_ref().is_some_and(|known| !known.contains(class));
+    is_missing.then(|| {
+        format!(
+            "{}.storage.storageClass: the cluster has no StorageClass {class}; create it, or name another one",
+            program.field
+        )
+    })
+}
+
 /// Compares the wish with what is there. Claim templates are immutable (kubernetes/kubernetes#69041).
-pub(super) fn judge(pattern: &ResolvedPattern, facts: &Facts) -> StorageVerdict {
-    let live = facts.stateful_set.as_ref().filter(|_| pattern.kind.value == WorkloadKind::StatefulSet);
+pub(super) fn judge(program: &Program, facts: &ProgramFacts) -> StorageVerdict {
+    let live = facts.stateful_set.as_ref().filter(|_| program.kind == WorkloadKind::StatefulSet);
     let Some(live) = live else {
         return StorageVerdict::InPlace;
     };
-    match (pattern.spec.storage.as_ref().map(claim), live.claims.first()) {
+    match (program.storage.as_ref().map(claim), live.claims.first()) {
         (None, None) => StorageVerdict::InPlace,
         (Some(_), None) | (None, Some(_)) => StorageVerdict::Replace(Replace::Claims),
-        (Some(wanted), Some(live)) => judge_change(wanted, live),
+        (Some(wanted), Some(live)) => judge_change(program, wanted, live),
     }
 }
 
-fn judge_change(wanted: Claim, live: &Claim) -> StorageVerdict {
+fn judge_change(program: &Program, wanted: Claim, live: &Claim) -> StorageVerdict {
     let refused = |reason, advice| StorageVerdict::Refused { reason, advice, keep: live.clone() };
     if wanted.storage_class != live.storage_class {
         let class =
@@ -83,7 +97,8 @@ fn judge_change(wanted: Claim, live: &Claim) -> StorageVerdict {
         return refused(
             reason::STORAGE_CLASS_CHANGE_REFUSED,
             format!(
-                "spec.storage.storageClass cannot change once volumes exist: it has to be {class}; to move the data, create a new pattern"
+                "{}.storage.storageClass cannot change once volumes exist: it has to be {class}; to move the data, make a new one beside it",
+                program.field
             ),
         );
     }
@@ -91,7 +106,8 @@ fn judge_change(wanted: Claim, live: &Claim) -> StorageVerdict {
         return refused(
             reason::IMMUTABLE_CHANGE_REFUSED,
             format!(
-                "spec.storage.accessModes cannot change once volumes exist: set them back to {}",
+                "{}.storage.accessModes cannot change once volumes exist: set them back to {}",
+                program.field,
                 live.access_modes.join(", ")
             ),
         );
@@ -102,8 +118,8 @@ fn judge_change(wanted: Claim, live: &Claim) -> StorageVerdict {
         Some(Ordering::Less) | None => refused(
             reason::STORAGE_SHRINK_REFUSED,
             format!(
-                "spec.storage.size: volumes cannot shrink from {} to {}; set it to at least {0}",
-                live.size, wanted.size
+                "{}.storage.size: volumes cannot shrink from {} to {}; set it to at least {1}",
+                program.field, live.size, wanted.size
             ),
         ),
     }
@@ -122,16 +138,14 @@ fn claim(storage: &StorageSpec) -> Claim {
 }
 
 /// The claim template: of the wish, or of what stays when the wish was refused.
-pub(super) fn template(pattern: &ResolvedPattern, verdict: &StorageVerdict) -> Option<PersistentVolumeClaim> {
+pub(super) fn template(program: &Program, verdict: &StorageVerdict) -> Option<PersistentVolumeClaim> {
     let claim = match verdict {
         StorageVerdict::Refused { keep, .. } => keep.clone(),
-        StorageVerdict::InPlace | StorageVerdict::Replace(_) => claim(pattern.spec.storage.as_ref()?),
+        StorageVerdict::InPlace | StorageVerdict::Replace(_) => claim(program.storage.as_ref()?),
     };
     // No label that follows an editable field: the template cannot change.
-    let labels = BTreeMap::from([
-        (labels::APP_MANAGED_BY.to_owned(), names::MANAGED_BY.to_owned()),
-        (labels::PATTERN_INSTANCE.to_owned(), pattern.name.clone()),
-    ]);
+    let mut labels = BTreeMap::from([(labels::APP_MANAGED_BY.to_owned(), names::MANAGED_BY.to_owned())]);
+    labels.extend(program.pod_selector.clone());
     Some(PersistentVolumeClaim {
         metadata: ObjectMeta { name: Some(claim.name), labels: Some(labels), ..ObjectMeta::default() },
         spec: Some(PersistentVolumeClaimSpec {
@@ -167,7 +181,7 @@ mod tests {
     #[case::shrinking_is_refused("512Mi", None, Some(reason::STORAGE_SHRINK_REFUSED))]
     #[case::another_class_is_refused("1Gi", Some("fast"), Some(reason::STORAGE_CLASS_CHANGE_REFUSED))]
     fn change(#[case] size: &str, #[case] class: Option<&str>, #[case] expected: Option<&str>) {
-        let verdict = match judge_change(with(size, class), &with("1Gi", None)) {
+        let verdict = match judge_change(&Program::default(), with(size, class), &with("1Gi", None)) {
             StorageVerdict::InPlace => None,
             StorageVerdict::Replace(_) => Some("grow"),
             StorageVerdict::Refused { reason, .. } => Some(reason),

@@ -3,25 +3,20 @@
 use k8s_openapi::{DeepMerge, api::core::v1::PodTemplateSpec};
 use serde_json::Value;
 
-use super::{labels, resolved::ResolvedPattern};
+use super::Program;
 use crate::{invalid::Invalid, strict};
 
-/// Merges `spec.podTemplate` into `template`, lists by their Kubernetes merge keys. The labels that
+/// Merges the block `podTemplate` into `template`, lists by their Kubernetes merge keys. The labels that
 /// selectors rely on stay: a workload must never lose its own pods.
-pub(super) fn patch(
-    pattern: &ResolvedPattern,
-    mut template: PodTemplateSpec,
-) -> Result<PodTemplateSpec, Invalid> {
-    let Some(patch) = &pattern.spec.pod_template else {
+pub(super) fn patch(program: &Program, mut template: PodTemplateSpec) -> Result<PodTemplateSpec, Invalid> {
+    let Some(patch) = &program.pod_template else {
         return Ok(template);
     };
-    let patch: PodTemplateSpec = strict::typed("spec.podTemplate", &Value::Object(with_containers(patch)))?;
+    let patch: PodTemplateSpec =
+        strict::typed(&format!("{}.podTemplate", program.field), &Value::Object(with_containers(patch)))?;
     template.merge_from(patch);
     let metadata = template.metadata.get_or_insert_default();
-    metadata
-        .labels
-        .get_or_insert_default()
-        .extend(labels::workload_selector(&pattern.name, pattern.kind.value));
+    metadata.labels.get_or_insert_default().extend(program.workload_selector());
     Ok(template)
 }
 

@@ -1,0 +1,126 @@
+//! The planner's children as the engine applies them: in which order, and by whose hand.
+
+use kube::{Resource, ResourceExt};
+use prism_api::{labels, workload::WorkloadKind};
+use prism_engine::{
+    child::Child,
+    object::{Kind, ObjectKey, Owner},
+};
+use prism_plan::program::{Children, ProgramPlan, Replace, Workload, workload_name};
+use serde::Serialize;
+
+use crate::kinds;
+
+/// How a plan is carried out.
+#[derive(Default)]
+pub(crate) struct Steps {
+    /// Children that are applied side by side, each line stage after stage.
+    pub(crate) lines: Vec<Vec<Vec<Child>>>,
+    /// What is no longer wanted and stays all the same.
+    pub(crate) keep: Vec<ObjectKey>,
+    /// Workloads that are left as they are for now, and with them what comes after them.
+    pub(crate) held: Vec<ObjectKey>,
+    /// `StatefulSet`s that have to be made anew.
+    pub(crate) replacements: Vec<Replacement>,
+}
+
+/// A `StatefulSet` that has to be made anew, its pods and volumes untouched.
+pub(crate) struct Replacement {
+    pub(crate) workload: ObjectKey,
+    pub(crate) how: Replace,
+    /// Selects its claims.
+    pub(crate) selector: String,
+}
+
+impl Steps {
+    /// Adds a program: what pods need (with `needed`), the workload, what surrounds it.
+    pub(crate) fn add_program(
+        &mut self,
+        owner: &Owner,
+        plan: &ProgramPlan,
+        mut needed: Vec<Child>,
+    ) -> Result<(), serde_json::Error> {
+        let Children { service_account, workload, service, headless, budget, scaler } = &plan.children;
+        if let Some(account) = service_account {
+            needed.insert(0, child(owner, kinds::SERVICE_ACCOUNT, account)?);
+        }
+        let (workload, replicas) = match workload {
+            Workload::Deployment(object) => (
+                child(owner, kinds::DEPLOYMENT, object.as_ref())?,
+                object.spec.as_ref().and_then(|spec| spec.replicas),
+            ),
+            Workload::StatefulSet(object) => (
+                child(owner, kinds::STATEFUL_SET, object.as_ref())?,
+                object.spec.as_ref().and_then(|spec| spec.replicas),
+            ),
+        };
+        let workload = if replicas.is_none() { workload.seeded(plan.program.replicas) } else { workload };
+        let key = |kind| workload_key(&plan.program.namespace, &plan.program.name, kind);
+        self.keep.extend(plan.keep.map(key));
+        self.replacements.extend(plan.replace.clone().map(|how| Replacement {
+            workload: key(WorkloadKind::StatefulSet),
+            how,
+            selector: selector(plan),
+        }));
+        let around = [
+            Some(child(owner, kinds::SERVICE, service)),
+            headless.as_ref().map(|object| child(owner, kinds::SERVICE, object)),
+            budget.as_ref().map(|object| child(owner, kinds::BUDGET, object)),
+            scaler.as_ref().map(|object| child(owner, kinds::AUTOSCALER, object)),
+        ];
+        self.lines.push(vec![
+            needed,
+            vec![workload],
+            around.into_iter().flatten().collect::<Result<_, _>>()?,
+        ]);
+        Ok(())
+    }
+
+    /// Takes out of the lines `workload` and what comes after it.
+    pub(crate) fn hold_back(&mut self, workload: &ObjectKey) {
+        for line in &mut self.lines {
+            let holds = |stage: &Vec<Child>| stage.iter().any(|child| child.key == *workload);
+            if let Some(stage) = line.iter().position(holds) {
+                line.truncate(stage);
+            }
+        }
+    }
+
+    /// Leaves what is held as it is.
+    pub(crate) fn hold(&mut self) {
+        for workload in std::mem::take(&mut self.held) {
+            self.hold_back(&workload);
+            self.replacements.retain(|replacement| replacement.workload != workload);
+        }
+    }
+
+    /// Every child that is wanted.
+    pub(crate) fn wanted(&self) -> Vec<ObjectKey> {
+        self.lines.iter().flatten().flatten().map(|child| child.key.clone()).collect()
+    }
+}
+
+/// `object` as a child. In another namespace than the owner's it is marked instead of referring.
+pub(crate) fn child<K: Resource + Serialize>(
+    owner: &Owner,
+    kind: Kind,
+    object: &K,
+) -> Result<Child, serde_json::Error> {
+    let namespace = object.namespace().unwrap_or_else(|| owner.key.namespace.to_string());
+    let child = Child::new(kind, &namespace, &object.name_any(), object)?;
+    Ok(if *namespace == *owner.key.namespace { child } else { child.marked(labels::OWNED_BY, owner) })
+}
+
+/// Which object the workload of that kind of the program `name` is.
+pub(crate) fn workload_key(namespace: &str, name: &str, kind: WorkloadKind) -> ObjectKey {
+    let object_kind = match kind {
+        WorkloadKind::Deployment => kinds::DEPLOYMENT,
+        WorkloadKind::StatefulSet => kinds::STATEFUL_SET,
+    };
+    ObjectKey::new(object_kind, namespace, &workload_name(name, kind))
+}
+
+fn selector(plan: &ProgramPlan) -> String {
+    let pairs = plan.program.pod_selector.iter().map(|(key, value)| format!("{key}={value}"));
+    pairs.collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,167 @@
+//! Whom an event concerns.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::{Resource, ResourceExt, core::DeserializeGuard};
+use prism_api::{
+    backend::PrismBackend,
+    condition::{self, reason},
+    labels,
+    stack::PrismStack,
+};
+use prism_engine::{cache::Difference, live::Live, object::ObjectKey, queue::Lane};
+use prism_plan::conditions::find;
+
+use crate::{
+    context::Context,
+    family, gather, kinds,
+    managed::{Managed, Status},
+};
+
+/// An edit jumps the queue; a status that somebody else has touched is put right in its turn.
+pub(super) fn itself<K: Managed>(ctx: &Context, difference: &Difference<DeserializeGuard<K>>) {
+    let Some(key) = key::<K>(difference) else { return };
+    match (&difference.before, &difference.after) {
+        (Some(before), Some(after)) if !is_edited(before.meta(), after.meta()) => {
+            let version =
+                after.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default();
+            if before.resource_version() != after.resource_version()
+                && !ctx.engine.is_own_report(&key, version)
+            {
+                ctx.queue.add(key, Lane::Report);
+            }
+        }
+        _ if difference.is_listed => ctx.queue.add(key, Lane::Resync),
+        _ => ctx.queue.add(key, Lane::Edit),
+    }
+}
+
+fn is_edited(before: &kube::core::ObjectMeta, after: &kube::core::ObjectMeta) -> bool {
+    before.uid != after.uid
+        || before.generation != after.generation
+        || before.labels != after.labels
+        || before.annotations != after.annotations
+        || before.deletion_timestamp != after.deletion_timestamp
+}
+
+/// A new status concerns the object that made this one, and mirrors it.
+pub(super) fn parent<K: Managed>(ctx: &Context, difference: &Difference<DeserializeGuard<K>>) {
+    let (Some(before), Some(after)) = (&difference.before, &difference.after) else { return };
+    let status =
+        |object: &DeserializeGuard<K>| object.0.as_ref().ok().and_then(|object| object.status().cloned());
+    if status(before) != status(after)
+        && let Some(parent) = family::parent(after.meta())
+    {
+        ctx.queue.add(parent, Lane::Child);
+    }
+}
+
+/// A stack that is paused, or no longer is, concerns what it has made.
+pub(super) fn patterns_of(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismStack>>) {
+    let is_paused = |stack: &Option<Arc<DeserializeGuard<PrismStack>>>| {
+        stack.as_ref().and_then(|stack| stack.0.as_ref().ok()?.spec.paused) == Some(true)
+    };
+    let Some(key) = key::<PrismStack>(difference) else { return };
+    if is_paused(&difference.before) == is_paused(&difference.after) {
+        return;
+    }
+    for pattern in ctx.patterns.find(|pattern| family::parent(pattern.meta()).as_ref() == Some(&key)) {
+        ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Edit);
+    }
+    for backend in ctx.backends.find(|backend| family::parent(backend.meta()).as_ref() == Some(&key)) {
+        ctx.queue.add(key_of(kinds::PRISM_BACKEND, backend.as_ref()), Lane::Edit);
+    }
+}
+
+/// A backend that comes, changes or goes concerns the patterns that may mean it.
+pub(super) fn users_of(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismBackend>>) {
+    if let (Some(before), Some(after)) = (&difference.before, &difference.after)
+        && before.meta().generation == after.meta().generation
+    {
+        return;
+    }
+    if let Some(backend) = key::<PrismBackend>(difference) {
+        users(ctx, &backend);
+    }
+}
+
+fn users(ctx: &Context, backend: &ObjectKey) {
+    let users = ctx.patterns.find(|pattern| {
+        let spec = pattern.0.as_ref().map(|pattern| &pattern.spec);
+        spec.is_ok_and(|spec| {
+            gather::backend_keys(pattern.meta(), spec).iter().any(|(_, keys)| keys.contains(backend))
+        })
+    });
+    for pattern in users {
+        ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Child);
+    }
+}
+
+/// The Service of a backend concerns the backends that refer to it, and their patterns.
+pub(super) fn backends_behind(ctx: &Arc<Context>, difference: &Difference<Service>) {
+    let Some(service) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
+    let (namespace, name) = (service.namespace(), service.name_any());
+    let refers = |backend: &DeserializeGuard<PrismBackend>| {
+        let reference = backend.0.as_ref().ok().and_then(|backend| backend.spec.service_ref.as_ref());
+        reference.is_some_and(|reference| {
+            let home = || backend.namespace();
+            reference.name == name && reference.namespace.clone().or_else(home) == namespace
+        })
+    };
+    for backend in ctx.backends.find(refers) {
+        let key = key_of(kinds::PRISM_BACKEND, backend.as_ref());
+        users(ctx, &key);
+        ctx.queue.add(key, Lane::Child);
+    }
+}
+
+/// Consent of a namespace, or an optional API, may concern any stack.
+pub(super) fn all_stacks(ctx: &Arc<Context>) {
+    for stack in ctx.stacks.find(|_| true) {
+        ctx.queue.add(key_of(kinds::PRISM_STACK, stack.as_ref()), Lane::Child);
+    }
+}
+
+/// A storage class that comes or goes concerns what waits for one.
+pub(super) fn all_stalled_for_storage(ctx: &Arc<Context>) {
+    stalled_for_storage(ctx, &ctx.stacks);
+    stalled_for_storage(ctx, &ctx.patterns);
+    stalled_for_storage(ctx, &ctx.backends);
+}
+
+fn stalled_for_storage<K: Managed>(ctx: &Context, cache: &prism_engine::cache::Cache<DeserializeGuard<K>>) {
+    let waits = |object: &DeserializeGuard<K>| {
+        let status = object.0.as_ref().ok().and_then(|object| object.status());
+        status
+            .and_then(|status| find(status.conditions(), condition::STALLED))
+            .is_some_and(|stalled| stalled.reason == reason::STORAGE_CLASS_NOT_FOUND)
+    };
+    for object in cache.find(waits) {
+        ctx.queue.add(key_of(K::KIND, object.as_ref()), Lane::Child);
+    }
+}
+
+/// A member that comes, goes, or changes its readiness concerns its stack.
+pub(super) fn stack_of_member(ctx: &Context, difference: &Difference<Live>) {
+    let state = |pod: &Option<Arc<Live>>| {
+        pod.as_ref().map(|pod| (pod.is_ready(), pod.metadata.deletion_timestamp.is_some(), pod.uid()))
+    };
+    if state(&difference.before) == state(&difference.after) {
+        return;
+    }
+    let Some(pod) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
+    if let Some(stack) = pod.labels().get(labels::STACK) {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        ctx.queue.add(ObjectKey::new(kinds::PRISM_STACK, namespace, stack), Lane::Child);
+    }
+}
+
+fn key<K: Managed>(difference: &Difference<DeserializeGuard<K>>) -> Option<ObjectKey> {
+    let object = difference.after.as_ref().or(difference.before.as_ref())?;
+    Some(key_of(K::KIND, object.as_ref()))
+}
+
+fn key_of(kind: prism_engine::object::Kind, object: &impl ResourceExt) -> ObjectKey {
+    ObjectKey::new(kind, &object.namespace().unwrap_or_default(), &object.name_any())
+}

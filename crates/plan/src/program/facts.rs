@@ -1,0 +1,69 @@
+//! What is known of a program's workload in the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use prism_api::workload::WorkloadKind;
+
+use super::quorum::Member;
+
+/// The workloads of one program.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProgramFacts {
+    /// Its Deployment, if it exists.
+    pub deployment: Option<WorkloadFacts>,
+    /// Its `StatefulSet`, if it exists.
+    pub stateful_set: Option<WorkloadFacts>,
+    /// The pods of the `StatefulSet`, where its members vote.
+    pub members: Vec<Member>,
+    /// Names of the storage classes of the cluster, where they are known.
+    pub storage_classes: Option<BTreeSet<String>>,
+}
+
+impl ProgramFacts {
+    /// The workload of that kind, if it exists.
+    #[must_use]
+    pub fn workload(&self, kind: WorkloadKind) -> Option<&WorkloadFacts> {
+        match kind {
+            WorkloadKind::Deployment => self.deployment.as_ref(),
+            WorkloadKind::StatefulSet => self.stateful_set.as_ref(),
+        }
+    }
+}
+
+/// A workload as it is in the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkloadFacts {
+    /// Whether its controller has seen its current spec.
+    pub is_observed: bool,
+    /// `spec.replicas`.
+    pub desired: i32,
+    /// Pods that exist.
+    pub replicas: i32,
+    /// Pods that are ready.
+    pub ready: i32,
+    /// Pods that have been ready for long enough.
+    pub available: i32,
+    /// Pods of the current template.
+    pub updated: i32,
+    /// Revision of the current template, for a `StatefulSet`.
+    pub update_revision: Option<String>,
+    /// Its annotations of the group `prism.io`.
+    pub notes: BTreeMap<String, String>,
+    /// Why it is stuck, in its controller's words.
+    pub failure: Option<String>,
+    /// Its volume claim templates.
+    pub claims: Vec<Claim>,
+}
+
+/// A volume claim template as it is in the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// Name of the template.
+    pub name: String,
+    /// Size, a Kubernetes quantity.
+    pub size: String,
+    /// Storage class, if one was asked for.
+    pub storage_class: Option<String>,
+    /// Access modes.
+    pub access_modes: Vec<String>,
+}

@@ -1,0 +1,251 @@
+//! A program and all that surrounds it: the pods, their identity, Services, budget and scaler.
+//!
+//! Runners, proxies, admins, consoles and provisioned backends differ in what they run; how they are
+//! run is decided here, once.
+
+mod budget;
+mod children;
+mod facts;
+mod placement;
+mod pod;
+mod pod_template;
+mod predecessor;
+pub mod quorum;
+mod rollout;
+mod scaler;
+mod service;
+mod service_account;
+mod storage;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::core::v1::{
+        ContainerPort, EnvFromSource, EnvVar, PodSecurityContext, ResourceRequirements, SecurityContext,
+        Volume, VolumeMount,
+    },
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
+use prism_api::{
+    autoscaling::Autoscaling,
+    pattern::ActiveScaler,
+    placement::Placement,
+    schema::FreeForm,
+    workload::{
+        DisruptionBudget, ImagePullPolicy, LocalRef, Probes, RuntimeProfile, ServiceSpec, StorageSpec,
+        WorkloadKind,
+    },
+};
+
+pub(crate) use children::metadata;
+pub use children::{Children, Workload};
+pub use facts::{Claim, ProgramFacts, WorkloadFacts};
+pub use rollout::Rollout;
+pub use storage::{Replace, StorageVerdict, VOLUME};
+
+use crate::{invalid::Invalid, text::bounded};
+
+/// Names of `StatefulSet`s are shorter than others: their pods carry `<name>-<10 digits>` as a label.
+const STATEFUL_SET_NAME_LIMIT: usize = 52;
+/// Names of Services are DNS labels.
+const SERVICE_NAME_LIMIT: usize = 63;
+
+/// A program to run, with aliases, defaults and references resolved: all that builders see.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Program {
+    /// Path of the block it was written in, for messages: `spec`, `spec.proxy`.
+    pub field: String,
+    /// Name of the workload, and of what is named after it.
+    pub name: String,
+    /// Namespace of everything.
+    pub namespace: String,
+    /// What `metadata.ownerReferences` of every child says.
+    pub owner: OwnerReference,
+    /// Name of the main container.
+    pub container: String,
+    /// Kind of the workload.
+    pub kind: WorkloadKind,
+    /// Image, as it goes into the pod.
+    pub image: String,
+    /// When nodes pull it.
+    pub image_pull_policy: Option<ImagePullPolicy>,
+    /// Secrets for pulling it.
+    pub image_pull_secrets: Vec<LocalRef>,
+    /// Conventions of the program.
+    pub profile: RuntimeProfile,
+    /// Program to start in place of the image's own.
+    pub command: Vec<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment.
+    pub env: Vec<EnvVar>,
+    /// ConfigMaps and Secrets whose keys become environment variables.
+    pub env_from: Vec<EnvFromSource>,
+    /// Ports that its Services offer, the one that clients use first.
+    pub ports: Vec<Port>,
+    /// Further ports of the container.
+    pub container_ports: Vec<ContainerPort>,
+    /// Health checks.
+    pub probes: Probes,
+    /// Resources of the main container.
+    pub resources: Option<ResourceRequirements>,
+    /// Where the pods run.
+    pub placement: Placement,
+    /// Volumes of the pod, the claimed one apart.
+    pub volumes: Vec<Volume>,
+    /// Where the main container finds them.
+    pub volume_mounts: Vec<VolumeMount>,
+    /// A volume for each pod.
+    pub storage: Option<StorageSpec>,
+    /// Whether the claims of the pods go with the workload.
+    pub deletes_volumes: bool,
+    /// Labels of every child and of the pods.
+    pub labels: BTreeMap<String, String>,
+    /// Labels by which Services and budgets find the pods. Nothing in them can be edited.
+    pub pod_selector: BTreeMap<String, String>,
+    /// Labels of the pods, beside those above.
+    pub pod_labels: BTreeMap<String, String>,
+    /// Annotations of the pods.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// A strategic merge patch on the pod template.
+    pub pod_template: Option<FreeForm>,
+    /// `ServiceAccount` that somebody else has made.
+    pub service_account_name: Option<String>,
+    /// Whether the pods talk to the API server.
+    pub uses_api: bool,
+    /// Security settings of the container, in place of the restricted ones.
+    pub security_context: Option<SecurityContext>,
+    /// Security settings of the pod, in place of the restricted ones.
+    pub pod_security_context: Option<PodSecurityContext>,
+    /// User and group of the pods, in place of [`pod::NONROOT`].
+    pub user: Option<i64>,
+    /// Seconds to finish in.
+    pub termination_grace_period_seconds: Option<i64>,
+    /// The Service in front of the pods.
+    pub service: ServiceSpec,
+    /// How many pods drains may take.
+    pub disruption_budget: DisruptionBudget,
+    /// Who decides the replicas.
+    pub scaler: ActiveScaler,
+    /// How, if somebody does.
+    pub autoscaling: Option<Autoscaling>,
+    /// The number to run, or to begin with when a scaler decides.
+    pub replicas: i32,
+    /// Whether its members vote: then no pod is replaced unless all others serve.
+    pub votes: bool,
+    /// Annotations of the workload.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A port that Services offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Port {
+    /// Its name, by which Services and probes find it.
+    pub name: &'static str,
+    /// Its number, on the container and on the Services.
+    pub number: i32,
+}
+
+/// What is to be done for one program.
+#[derive(Clone, Debug)]
+pub struct ProgramPlan {
+    /// The program.
+    pub program: Program,
+    /// What should exist.
+    pub children: Children,
+    /// A workload of the other kind that stays until its successor serves.
+    pub keep: Option<WorkloadKind>,
+    /// The `StatefulSet` has to be deleted and made anew, pods and volumes untouched.
+    pub replace: Option<Replace>,
+    /// Why the volumes are not as the spec wants them.
+    pub storage: StorageVerdict,
+    /// What has to be told about the storage class, if the cluster has none of that name.
+    pub missing_class: Option<String>,
+}
+
+impl Program {
+    /// Plans the program.
+    ///
+    /// # Errors
+    /// When its block contradicts itself in a way that the schema cannot see.
+    pub fn plan(self, facts: &ProgramFacts) -> Result<ProgramPlan, Invalid> {
+        let storage = storage::judge(&self, facts);
+        let children = Children {
+            service_account: service_account::build(&self),
+            workload: workload::build(&self, &storage, facts)?,
+            service: service::build(&self),
+            headless: service::build_headless(&self),
+            budget: budget::build(&self),
+            scaler: scaler::build(&self)?,
+        };
+        let keep = predecessor::decide(&self, facts);
+        let missing_class = storage::missing_class(&self, facts);
+        Ok(ProgramPlan { replace: storage.replace(), storage, missing_class, children, keep, program: self })
+    }
+
+    /// Name of the headless Service.
+    #[must_use]
+    pub fn headless_name(&self) -> String {
+        self.service_name("headless")
+    }
+
+    /// `<name>-<suffix>`, as the name of a Service.
+    #[must_use]
+    pub fn service_name(&self, suffix: &str) -> String {
+        bounded(&format!("{}-{suffix}", self.name), SERVICE_NAME_LIMIT)
+    }
+
+    /// The selector of the workload. It never changes: it depends on nothing that can be edited. The
+    /// kind is part of it, so that the two workloads of a program that changes its kind keep their
+    /// own pods.
+    #[must_use]
+    pub fn workload_selector(&self) -> BTreeMap<String, String> {
+        let mut selector = self.pod_selector.clone();
+        selector.insert(prism_api::labels::WORKLOAD_KIND.to_owned(), self.kind.as_str().to_owned());
+        selector
+    }
+}
+
+/// Name of the workload of that kind of the program `name`.
+#[must_use]
+pub fn workload_name(name: &str, kind: WorkloadKind) -> String {
+    let limit = match kind {
+        WorkloadKind::StatefulSet => STATEFUL_SET_NAME_LIMIT,
+        WorkloadKind::Deployment => SERVICE_NAME_LIMIT,
+    };
+    bounded(name, limit)
+}
+
+/// Who decides the replicas, by an autoscaling block.
+#[must_use]
+pub fn active_scaler(autoscaling: Option<&Autoscaling>) -> ActiveScaler {
+    use prism_api::autoscaling::Scaler;
+    let Some(autoscaling) = autoscaling.filter(|autoscaling| autoscaling.is_enabled()) else {
+        return ActiveScaler::None;
+    };
+    match autoscaling.scaler.or(autoscaling.strategy).unwrap_or(Scaler::Hpa) {
+        Scaler::Hpa => ActiveScaler::Hpa,
+        Scaler::Keda => ActiveScaler::Keda,
+        Scaler::Admin => ActiveScaler::Admin,
+    }
+}
+
+/// The `wanted` number; under a scaler, the number that runs now or ran `last`, within its limits: a
+/// workload that is made anew, or in another kind, starts where its predecessor was.
+#[must_use]
+pub fn replicas(
+    wanted: i32,
+    autoscaling: Option<&Autoscaling>,
+    kind: WorkloadKind,
+    facts: &ProgramFacts,
+    last: Option<i32>,
+) -> i32 {
+    let Some(autoscaling) = autoscaling.filter(|autoscaling| autoscaling.is_enabled()) else {
+        return wanted;
+    };
+    let running = facts.workload(kind).or(facts.workload(kind.other())).map(|workload| workload.desired);
+    let floor = autoscaling.min_replicas.unwrap_or(1);
+    let ceiling = autoscaling.max_replicas.unwrap_or(i32::MAX).max(floor);
+    running.or(last).unwrap_or(wanted).clamp(floor, ceiling)
+}

@@ -1,0 +1,89 @@
+//! What a pass came to, and what that means for the conditions that every kind has.
+
+use prism_api::{
+    condition::{self, reason},
+    inventory::InventoryEntry,
+};
+
+use crate::{
+    conditions::Conditions,
+    program::{ProgramPlan, Rollout, StorageVerdict},
+};
+
+/// What a pass came to, beside what the facts show.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What kept the pass from being complete.
+    pub problems: Vec<Problem>,
+    /// The children, for the inventory.
+    pub inventory: Vec<InventoryEntry>,
+    /// Whether the pass was left out because the pattern is paused.
+    pub is_paused: bool,
+    /// The request for a reconciliation that this pass has served.
+    pub handled_request: Option<String>,
+}
+
+/// Something that kept a pass from being complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Somebody has to act.
+    Stalled {
+        /// Reason of the condition.
+        reason: &'static str,
+        /// What to do.
+        message: String,
+    },
+    /// It is tried again.
+    Retrying(String),
+    /// It goes on when something else has happened.
+    Waiting(String),
+}
+
+impl Problem {
+    /// Reason and message, if somebody has to act.
+    #[must_use]
+    pub fn as_stall(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Stalled { reason, message } => Some((reason, message)),
+            Self::Retrying(_) | Self::Waiting(_) => None,
+        }
+    }
+}
+
+/// The problems, and that of volumes that cannot be as they are wanted.
+#[must_use]
+pub fn with_storage(mut problems: Vec<Problem>, plan: &ProgramPlan) -> Vec<Problem> {
+    problems.extend(plan.missing_class.iter().map(|message| Problem::Stalled {
+        reason: reason::STORAGE_CLASS_NOT_FOUND,
+        message: message.clone(),
+    }));
+    if let StorageVerdict::Refused { reason, advice, .. } = &plan.storage {
+        problems.push(Problem::Stalled { reason, message: advice.clone() });
+    }
+    problems
+}
+
+/// `Reconciling` stands there only while it is true, or to say that it cannot be.
+pub fn reconciling(
+    conditions: &mut Conditions<'_>,
+    problems: &[Problem],
+    rollout: Option<&Rollout>,
+    is_paused: bool,
+) {
+    if is_paused {
+        let message =
+            "reconciliation is paused: remove the annotation prism.io/pause-reconciliation to go on";
+        conditions.set(condition::RECONCILING, false, reason::PAUSED, message);
+        return;
+    }
+    let unfinished = problems.iter().find_map(|problem| match problem {
+        Problem::Retrying(message) => Some((reason::APPLY_FAILED, message)),
+        Problem::Waiting(message) => Some((reason::PROGRESSING, message)),
+        Problem::Stalled { .. } => None,
+    });
+    if let Some((reason, message)) = unfinished {
+        conditions.set(condition::RECONCILING, true, reason, message.as_str());
+    } else if let Some(rollout) = rollout.filter(|rollout| rollout.is_moving) {
+        conditions.set(condition::RECONCILING, true, reason::WORKLOAD_PROGRESSING, rollout.message.as_str());
+    }
+}

@@ -1,0 +1,73 @@
+//! What the planner of a stack has to be told of the world.
+
+use std::collections::BTreeMap;
+
+use crate::{defaults::Defaults, edge::Apis, program::ProgramFacts};
+
+/// All that a plan depends on, beside the stack itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// The admin, with its members.
+    pub admin: ProgramFacts,
+    /// The proxy.
+    pub proxy: ProgramFacts,
+    /// The web console.
+    pub console: ProgramFacts,
+    /// The `PrismPattern`s that this stack has made, by namespace and name.
+    pub patterns: BTreeMap<Place, ChildFacts>,
+    /// The `PrismBackend`s that this stack has made, by namespace and name.
+    pub backends: BTreeMap<Place, ChildFacts>,
+    /// Namespaces that have consented to patterns of others.
+    pub consents: BTreeMap<String, Consent>,
+    /// The only namespace that this operator looks at, if not all.
+    pub scope: Option<String>,
+    /// Optional APIs that the cluster serves.
+    pub apis: Apis,
+    /// What this operator fills in.
+    pub defaults: Defaults,
+}
+
+/// Namespace and name of an object.
+pub type Place = (String, String);
+
+/// A `PrismPattern` or `PrismBackend` of the stack, as far as it tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChildFacts {
+    /// Whether its status speaks of its current spec.
+    pub is_current: bool,
+    /// Status of its condition `Ready`: `None` while there is none, or it is unknown.
+    pub ready: Option<bool>,
+    /// What its condition `Ready` says.
+    pub message: String,
+    /// Reason and message of what is wrong with a backend it names.
+    pub complaint: Option<(String, String)>,
+    /// Reason and message of what its user has to mend.
+    pub stall: Option<(String, String)>,
+    /// Pods that are wanted.
+    pub replicas: Option<i32>,
+    /// Pods that serve.
+    pub available: Option<i32>,
+}
+
+impl ChildFacts {
+    /// Whether it is ready, as its current spec wants it.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_current && self.ready == Some(true)
+    }
+}
+
+/// The consent of a namespace to have patterns of others, and its Secrets used by them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Consent {
+    /// The namespaces that may come; `None`: all.
+    pub allowed: Option<Vec<String>>,
+}
+
+impl Consent {
+    /// Whether it is meant for `namespace`.
+    #[must_use]
+    pub fn includes(&self, namespace: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|known| known == namespace))
+    }
+}

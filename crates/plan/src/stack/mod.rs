@@ -1,0 +1,263 @@
+//! What becomes of a `PrismStack`.
+
+mod admin;
+mod approval;
+mod check;
+mod component;
+mod entries;
+mod facts;
+mod front;
+mod locality;
+mod order;
+mod rbac;
+mod resolved;
+mod status;
+#[cfg(test)]
+mod tests;
+mod warnings;
+
+use k8s_openapi::{
+    api::rbac::v1::{Role, RoleBinding},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use prism_api::{
+    condition::reason,
+    stack::{PlannedAction, PrismStack},
+};
+
+pub use approval::Approval;
+pub use entries::{BackendEntry, PatternEntry};
+pub use facts::{ChildFacts, Consent, Facts, Place};
+pub use resolved::{ResolvedStack, child_name};
+pub use status::{is_progress_only, refused, status};
+
+use crate::{
+    edge::{self, Edge, Missing},
+    invalid::Invalid,
+    program::{Program, ProgramFacts, ProgramPlan, quorum},
+};
+use locality::Locality;
+
+/// Everything that is to be done for one stack. Destructure it without `..` where it is carried out:
+/// then a part that is forgotten does not compile.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The stack with defaults and references resolved.
+    pub stack: ResolvedStack,
+    /// The control plane.
+    pub admin: Option<AdminPlan>,
+    /// The proxy.
+    pub proxy: Option<ComponentPlan>,
+    /// The web console.
+    pub console: Option<ComponentPlan>,
+    /// The patterns.
+    pub patterns: Vec<PatternEntry>,
+    /// The backends.
+    pub backends: Vec<BackendEntry>,
+    /// Route from outside, and what monitoring needs.
+    pub edge: edge::Children,
+    /// Patterns and backends that are no longer in the spec, and stay until somebody agrees.
+    pub kept: Vec<Kept>,
+    /// What is announced, and whether it may be carried out.
+    pub approval: Approval,
+    /// What somebody has to mend: reason and message.
+    pub problems: Vec<(&'static str, String)>,
+    /// What works, and should be thought about again: reason and message.
+    pub warnings: Vec<(&'static str, String)>,
+    /// Optional APIs that are asked for and not served.
+    pub missing: Vec<Missing>,
+}
+
+/// The control plane of a stack.
+#[derive(Clone, Debug)]
+pub struct AdminPlan {
+    /// The program.
+    pub program: ProgramPlan,
+    /// What its pods may do.
+    pub rbac: Option<(Role, RoleBinding)>,
+    /// Whether its workload is left as it is, because a change of it is only announced so far.
+    pub is_held: bool,
+}
+
+/// A component that clients use.
+#[derive(Clone, Debug)]
+pub struct ComponentPlan {
+    /// The program.
+    pub program: ProgramPlan,
+    /// What it waits for before it is made, if it is not there yet.
+    pub waits_for: Option<String>,
+}
+
+/// A pattern or backend that stays although it is no longer wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// A `PrismPattern`.
+    Pattern(Place),
+    /// A `PrismBackend`.
+    Backend(Place),
+}
+
+/// Plans `stack`.
+///
+/// # Errors
+/// When the spec contradicts itself in a way that the schema cannot see.
+pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
+    let stack = ResolvedStack::new(stack, facts);
+    check::names(&stack)?;
+    let mut locality = Locality::new(&stack, facts)?;
+    let mut actions = Vec::new();
+    let mut problems = Vec::new();
+
+    let mut admin = plan_admin(&stack, facts, &mut actions, &mut problems)?;
+    let of_admin = admin.as_ref().map(|admin| &admin.program.program);
+    let proxy = stack.spec.proxy.clone().unwrap_or_default();
+    let proxy = proxy.component.is_enabled().then(|| front::proxy(&stack, &proxy, of_admin, &facts.proxy));
+    let console = stack.spec.web_console.as_ref().filter(|console| console.component.is_enabled());
+    let console =
+        console.map(|console| front::console(&stack, console, of_admin, proxy.as_ref(), &facts.console));
+
+    let backends: Vec<_> = stack
+        .spec
+        .backends
+        .iter()
+        .map(|backend| entries::backend(&stack, backend, locality.backend(&backend.name)))
+        .collect();
+    let endpoint = proxy.as_ref().map(|proxy| component::endpoint(&stack, proxy));
+    let patterns: Vec<_> = stack
+        .spec
+        .patterns
+        .iter()
+        .map(|pattern| {
+            let namespace = locality.pattern(pattern);
+            let object = entries::pattern(&stack, pattern, &namespace, endpoint.as_deref());
+            let waits_for = order::of_pattern(&object, pattern, proxy.as_ref(), &backends, facts);
+            PatternEntry { name: pattern.name.clone(), object, waits_for }
+        })
+        .collect();
+    problems.append(&mut locality.problems);
+
+    let (kept, removals) = removals(&stack, &patterns, &backends, facts);
+    actions.extend(removals);
+    let approval = Approval::new(&stack, actions);
+    if let Some(admin) = &mut admin {
+        admin.is_held = !approval.is_granted && admin.is_held;
+    }
+    let (edge, missing) = plan_edge(&stack, proxy.as_ref(), &patterns, facts)?;
+    let component = |program: Option<Program>, facts_of: &ProgramFacts| {
+        program
+            .map(|program| {
+                let waits_for = order::of_component(&program, facts_of, admin.as_ref(), facts);
+                Ok(ComponentPlan { program: program.plan(facts_of)?, waits_for })
+            })
+            .transpose()
+    };
+    let (proxy, console) = (component(proxy, &facts.proxy)?, component(console, &facts.console)?);
+    Ok(Plan {
+        warnings: warnings::of(&stack, &patterns, facts),
+        kept: if approval.is_granted { Vec::new() } else { kept },
+        stack,
+        admin,
+        proxy,
+        console,
+        patterns,
+        backends,
+        edge,
+        approval,
+        problems,
+        missing,
+    })
+}
+
+/// Plans the admin; `is_held` says for now that there is something to announce about it.
+fn plan_admin(
+    stack: &ResolvedStack,
+    facts: &Facts,
+    actions: &mut Vec<PlannedAction>,
+    problems: &mut Vec<(&'static str, String)>,
+) -> Result<Option<AdminPlan>, Invalid> {
+    let Some(spec) = stack.spec.admin.as_ref().filter(|admin| admin.component.is_enabled()) else {
+        return Ok(None);
+    };
+    let wanted = spec.component.replicas.unwrap_or(1);
+    let refused = quorum::membership(wanted, &facts.admin, false);
+    let name = stack.child_name(admin::ROLE.component);
+    let mut own = Vec::new();
+    if refused.is_refused {
+        own.push(approval::of_quorum_loss(&name, refused.replicas, wanted));
+    }
+    let may_lose = refused.is_refused && Approval::new(stack, own.clone()).is_granted;
+    let membership = quorum::membership(wanted, &facts.admin, may_lose);
+    if membership.is_refused {
+        problems.push((
+            reason::QUORUM_LOSS_REFUSED,
+            format!(
+                "spec.admin.replicas: {wanted} of {} running members cannot agree on anything: keep at least {}, or agree to status.plan by the annotation prism.io/approved-plan",
+                membership.replicas,
+                quorum::quorum(membership.replicas),
+            ),
+        ));
+    }
+    let program = admin::program(stack, spec, membership)?;
+    let leaves_log = admin::leaves_a_log_behind(spec, &program, &facts.admin);
+    let rbac = rbac::build(spec, &program);
+    let program = program.plan(&facts.admin)?;
+    let announced = approval::of_admin(stack, &program, &facts.admin, leaves_log);
+    let is_held = !announced.is_empty();
+    actions.extend(own);
+    actions.extend(announced);
+    Ok(Some(AdminPlan { program, rbac, is_held }))
+}
+
+fn plan_edge(
+    stack: &ResolvedStack,
+    proxy: Option<&Program>,
+    patterns: &[PatternEntry],
+    facts: &Facts,
+) -> Result<(edge::Children, Vec<Missing>), Invalid> {
+    let labels = stack.labels("stack");
+    let owner = stack.owner_reference();
+    let mut away: Vec<String> =
+        patterns.iter().filter_map(|pattern| pattern.object.metadata.namespace.clone()).collect();
+    away.retain(|namespace| *namespace != stack.namespace);
+    away.sort_unstable();
+    away.dedup();
+    let edge = Edge {
+        stack: &stack.name,
+        namespace: &stack.namespace,
+        labels: &labels,
+        owner: &owner,
+        proxy_service: proxy.map_or("", |proxy| &proxy.name),
+        proxy_port: proxy.and_then(|proxy| proxy.ports.first()).map_or(0, |port| port.number),
+        ingress: stack.spec.ingress.as_ref().filter(|_| proxy.is_some()),
+        observability: stack.spec.observability.as_ref(),
+        pattern_namespaces: &away,
+        metrics_port: stack.metrics_port(),
+        apis: facts.apis,
+    };
+    edge::check(&edge)?;
+    Ok(edge::plan(&edge))
+}
+
+/// Entries that exist and are no longer wanted: where a person has to agree, they are announced.
+fn removals(
+    stack: &ResolvedStack,
+    patterns: &[PatternEntry],
+    backends: &[BackendEntry],
+    facts: &Facts,
+) -> (Vec<Kept>, Vec<PlannedAction>) {
+    if !stack.needs_approval() {
+        return (Vec::new(), Vec::new());
+    }
+    let place = |metadata: &ObjectMeta| {
+        (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+    };
+    let wanted: Vec<_> = patterns.iter().map(|pattern| place(&pattern.object.metadata)).collect();
+    let patterns = facts.patterns.keys().filter(|known| !wanted.contains(known));
+    let wanted: Vec<_> = backends.iter().map(|backend| place(&backend.object.metadata)).collect();
+    let backends = facts.backends.keys().filter(|known| !wanted.contains(known));
+    let of_pattern =
+        |place: &Place| (Kept::Pattern(place.clone()), approval::of_removal("PrismPattern", &place.1));
+    let of_backend =
+        |place: &Place| (Kept::Backend(place.clone()), approval::of_removal("PrismBackend", &place.1));
+    patterns.map(of_pattern).chain(backends.map(of_backend)).unzip()
+}

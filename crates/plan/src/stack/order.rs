@@ -1,0 +1,57 @@
+//! What waits for what: backends come before the admin, the admin before the proxy, the proxy before
+//! the patterns.
+//!
+//! Only what does not exist yet waits: an edit of something that runs never does. And it waits for
+//! something that serves, not for something perfect, so that one lost pod holds up nobody.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use prism_api::{pattern::PrismPattern, stack::StackPattern};
+
+use super::{AdminPlan, BackendEntry, Facts, locality};
+use crate::program::{Program, ProgramFacts, quorum};
+
+/// What a component waits for: members of the admin that can agree.
+pub(super) fn of_component(
+    program: &Program,
+    own: &ProgramFacts,
+    admin: Option<&AdminPlan>,
+    facts: &Facts,
+) -> Option<String> {
+    let exists = own.workload(program.kind).or(own.workload(program.kind.other())).is_some();
+    let admin = admin.filter(|_| !exists)?;
+    let kind = admin.program.program.kind;
+    let running = facts.admin.workload(kind).or(facts.admin.workload(kind.other()));
+    let can_agree = running.is_some_and(|admin| admin.available >= quorum::quorum(admin.desired));
+    (!can_agree).then(|| format!("it is made when {} serves", admin.program.program.name))
+}
+
+/// What a pattern waits for: the proxy, and the backends that the stack provides for it.
+pub(super) fn of_pattern(
+    object: &PrismPattern,
+    pattern: &StackPattern,
+    proxy: Option<&Program>,
+    backends: &[BackendEntry],
+    facts: &Facts,
+) -> Option<String> {
+    let place = |metadata: &ObjectMeta| {
+        (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+    };
+    if facts.patterns.contains_key(&place(&object.metadata)) {
+        return None;
+    }
+    if let Some(proxy) = proxy {
+        let running = facts.proxy.workload(proxy.kind).or(facts.proxy.workload(proxy.kind.other()));
+        if running.is_none_or(|running| running.available == 0 && running.desired > 0) {
+            return Some(format!("it is made when {} serves", proxy.name));
+        }
+    }
+    let used = locality::names(pattern);
+    let is_provided = |backend: &&BackendEntry| {
+        backend.object.spec.provision.as_ref().is_some_and(|provision| provision.is_enabled())
+    };
+    let mut provided = backends.iter().filter(|backend| used.contains(&backend.name)).filter(is_provided);
+    let late = provided.find(|backend| {
+        !facts.backends.get(&place(&backend.object.metadata)).is_some_and(|child| child.ready == Some(true))
+    })?;
+    Some(format!("it is made when backend {} serves", late.name))
+}
