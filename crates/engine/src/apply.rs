@@ -5,7 +5,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Engine,
@@ -83,7 +83,7 @@ impl Engine {
             Some(seen) => {
                 claim(owner, &child.key, &seen)?;
                 match self.difference(child, wanted, &seen) {
-                    _ if child.is_once => Ok(Change::Unchanged),
+                    _ if child.is_once => self.realign(child, &seen).await,
                     Change::Unchanged => Ok(Change::Unchanged),
                     change => self.update(child, wanted, &seen, change).await,
                 }
@@ -135,9 +135,31 @@ impl Engine {
         let seen = self.ledger.read(child.key.kind, &live);
         claim(owner, &child.key, &seen)?;
         if child.is_once {
-            return Ok(Change::Unchanged);
+            return self.realign(child, &seen).await;
         }
         self.update(child, wanted, &seen, Change::Updated).await
+    }
+
+    /// Lets a child whose content stays belong to its owner in the way that is wanted now: by
+    /// reference, or by mark.
+    async fn realign(&self, child: &Child, seen: &Observed) -> Result<Change, Error> {
+        let wanted = &child.body["metadata"];
+        if wanted.get("ownerReferences").is_none() == seen.is_marked {
+            return Ok(Change::Unchanged);
+        }
+        let mark = self.ledger.mark();
+        let patch = json!({"metadata": {
+            "uid": &*seen.uid,
+            "ownerReferences": wanted.get("ownerReferences"),
+            "annotations": {mark: wanted["annotations"].get(mark)},
+        }});
+        let params =
+            PatchParams { field_manager: Some(self.ledger.manager().to_owned()), ..PatchParams::default() };
+        let answer = self.api(&child.key).patch(&child.key.name, &params, &Patch::Merge(&patch)).await;
+        let live = answer.map_err(|error| Error::of_write(&child.key, &error))?;
+        self.settle(child, child.digest(), &live);
+        self.metrics.updated(child.key.kind);
+        Ok(Change::Updated)
     }
 
     async fn update(

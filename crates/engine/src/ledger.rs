@@ -95,6 +95,12 @@ impl Ledger {
         self.signature.manager
     }
 
+    /// The annotation that marks children which an owner reference cannot.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        self.signature.mark
+    }
+
     /// The finalizer of owners with children elsewhere.
     #[must_use]
     pub fn finalizer(&self) -> &str {

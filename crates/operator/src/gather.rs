@@ -67,11 +67,15 @@ fn backend_facts(backend: &PrismBackend, ctx: &Context) -> BackendFacts {
     BackendFacts::new(&backend.spec, &backend.name_any(), &namespace, service.as_ref())
 }
 
-/// The Service that a backend refers to, if it says that it is one of a backend.
+/// The Service that a backend refers to, if it says that it is one of a backend, and if its namespace
+/// lets others use it.
 pub(crate) fn service(backend: &PrismBackend, ctx: &Context) -> Option<ServiceFacts> {
     let reference = backend.spec.service_ref.as_ref()?;
     let home = backend.namespace().unwrap_or_default();
-    let service = ctx.services.get(reference.namespace.as_ref().unwrap_or(&home), &reference.name)?;
+    let place = reference.namespace.as_ref().unwrap_or(&home);
+    let consents =
+        || ctx.namespaces.get("", place).is_some_and(|namespace| consent(&namespace).1.includes(&home));
+    let service = ctx.services.get(place, &reference.name).filter(|_| *place == home || consents())?;
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     Some(ServiceFacts {
         connection_string: service.annotations().get(labels::CONNECTION_STRING).cloned(),

@@ -43,7 +43,9 @@ async fn a_stuck_watch_makes_the_process_unready_and_a_quiet_one_does_not() {
     assert_eq!(operator.get("/readyz").await.0, 200, "a quiet watch is healthy");
 
     proxy.before(|seen| {
-        let is_watch = seen.path.ends_with("/services") && seen.query.contains("watch=true");
+        let is_watch = seen.path.ends_with("/services")
+            && seen.query.contains("managed-by")
+            && seen.query.contains("watch=true");
         if is_watch { Before::Delay(Duration::from_mins(10)) } else { Before::Pass }
     });
     let complaint = ready(503, "the operator is unready").await;

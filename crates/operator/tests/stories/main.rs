@@ -12,6 +12,7 @@ mod leadership;
 mod quiet;
 mod replicas;
 mod samples;
+mod stack;
 mod storage;
 mod support;
 mod unreadable;

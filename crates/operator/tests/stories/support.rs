@@ -15,7 +15,7 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
-use prism_api::{condition, pattern::PrismPattern};
+use prism_api::{condition, pattern::PrismPattern, stack::PrismStack};
 use prism_operator::{Config, Operator};
 use prism_plan::conditions::{find, is_true};
 use prism_testbed::{
@@ -96,6 +96,66 @@ impl Story {
         K::DynamicType: Default,
     {
         self.namespace.api()
+    }
+
+    /// Applies an object of the kind `K` as the user would.
+    pub(crate) async fn put<K>(&self, name: &str, spec: Value) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let body = json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {"name": name}, "spec": spec,
+        });
+        let api = self.api::<K>();
+        Box::pin(api.patch(name, &PatchParams::apply("user").force(), &Patch::Apply(&body))).await.unwrap()
+    }
+
+    /// Changes an object as `kubectl patch --type=merge` does.
+    pub(crate) async fn merge<K>(&self, name: &str, patch: Value) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        Box::pin(api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))).await.unwrap()
+    }
+
+    /// Waits until the stack is Ready for its current spec, and at rest.
+    pub(crate) async fn stack_ready(&self, name: &str) -> PrismStack {
+        self.stack(name, "is Ready and at rest", |stack| {
+            let status = stack.status.clone().unwrap_or_default();
+            status.observed_generation == stack.metadata.generation
+                && is_true(&status.conditions, condition::READY)
+                && find(&status.conditions, condition::RECONCILING).is_none()
+        })
+        .await
+    }
+
+    pub(crate) async fn stack(
+        &self,
+        name: &str,
+        what: &str,
+        is_so: impl Fn(&PrismStack) -> bool,
+    ) -> PrismStack {
+        self.object(name, &format!("stack {name} {what}"), |stack: &PrismStack| {
+            if is_so(stack) { Ok(()) } else { Err(format!("its status is {}", json!(stack.status))) }
+        })
+        .await
+    }
+
+    /// Waits until the condition of the stack has that status and reason, for the current spec.
+    pub(crate) async fn stack_condition(
+        &self,
+        name: &str,
+        type_: &str,
+        status: &str,
+        reason: &str,
+    ) -> PrismStack {
+        self.stack(name, &format!("has {type_}={status}, {reason}"), |stack| {
+            let now = stack.status.clone().unwrap_or_default();
+            now.observed_generation == stack.metadata.generation
+                && find(&now.conditions, type_).is_some_and(|c| c.status == status && c.reason == reason)
+        })
+        .await
     }
 
     /// Applies `spec` as the user would.
