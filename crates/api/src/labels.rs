@@ -62,3 +62,6 @@ pub const APPROVED_PLAN: &str = "prism.io/approved-plan";
 /// On a namespace with [`BACKEND_TYPE`]: the namespaces whose patterns may come, separated by commas.
 /// Left out, all may.
 pub const ALLOWED_NAMESPACES: &str = "prism.io/allowed-namespaces";
+/// On a custom resource that another one made: hash of the spec that it was given. While a cache shows
+/// another hash, it does not show the answer to the last write.
+pub const SPEC_HASH: &str = "prism.io/spec-hash";

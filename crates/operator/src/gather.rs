@@ -134,20 +134,25 @@ fn pattern_state(pattern: &PrismPattern) -> ChildFacts {
         complaint: complaint.map(|found| (found.reason.clone(), found.message.clone())),
         replicas: status.desired_replicas,
         available: status.available_replicas,
-        ..common_state(&status.conditions, status.observed_generation == pattern.metadata.generation)
+        ..common_state(&pattern.metadata, &status.conditions, status.observed_generation)
     }
 }
 
 fn backend_state(backend: &PrismBackend) -> ChildFacts {
     let status = backend.status.clone().unwrap_or_default();
-    common_state(&status.conditions, status.observed_generation == backend.metadata.generation)
+    common_state(&backend.metadata, &status.conditions, status.observed_generation)
 }
 
-fn common_state(conditions: &[condition::Condition], is_current: bool) -> ChildFacts {
+fn common_state(
+    metadata: &ObjectMeta,
+    conditions: &[condition::Condition],
+    observed: Option<i64>,
+) -> ChildFacts {
     let ready = find(conditions, condition::READY);
     let stalled = find(conditions, condition::STALLED).filter(|stalled| stalled.status == "True");
     ChildFacts {
-        is_current,
+        is_current: observed == metadata.generation,
+        spec_hash: metadata.annotations.as_ref().and_then(|all| all.get(labels::SPEC_HASH)).cloned(),
         ready: ready.and_then(|ready| match ready.status.as_str() {
             "True" => Some(true),
             "False" => Some(false),

@@ -111,7 +111,7 @@ impl Managed for PrismStack {
 }
 
 fn add_admin(steps: &mut Steps, owner: &Owner, admin: &AdminPlan) -> Result<(), serde_json::Error> {
-    let AdminPlan { program, rbac, is_held } = admin;
+    let AdminPlan { program, rbac, next_step: _, is_held } = admin;
     let mut needed: Vec<Child> = Vec::new();
     if let Some((role, binding)) = rbac {
         needed.push(child(owner, kinds::ROLE, role)?);

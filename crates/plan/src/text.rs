@@ -13,6 +13,12 @@ pub fn hash(text: &[u8], digits: usize) -> String {
     nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect()
 }
 
+/// A hash of `value`, the same for equal values.
+#[must_use]
+pub fn hash_of(value: &impl serde::Serialize) -> String {
+    hash(&serde_json::to_vec(value).unwrap_or_default(), 16)
+}
+
 /// `name` if it has at most `limit` characters, otherwise its beginning and a hash of the whole.
 #[must_use]
 pub fn bounded(name: &str, limit: usize) -> String {

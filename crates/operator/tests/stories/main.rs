@@ -10,6 +10,7 @@ mod drift;
 mod health;
 mod leadership;
 mod quiet;
+mod quorum;
 mod replicas;
 mod samples;
 mod stack;

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount},
     policy::v1::PodDisruptionBudget,
+    rbac::v1::{Role, RoleBinding},
 };
 use kube::{
     ResourceExt,
     api::{DeleteParams, ListParams},
 };
-use prism_api::{PrismBackend, PrismPattern, PrismStack, condition, condition::reason};
+use prism_api::{PrismBackend, PrismCluster, PrismPattern, PrismStack, condition};
+use prism_plan::conditions::{find, is_true};
 use prism_testbed::{audit::Entry, eventually};
 use serde_json::{Value, json};
 
@@ -95,4 +97,163 @@ async fn one_object_becomes_a_whole_prism_and_then_is_quiet() {
     .await
     .unwrap();
     assert!(story.writes_since(mark).is_empty(), "a second apply writes nothing");
+}
+
+/// The cluster that the ADR begins with, in small.
+fn cluster(kafka: bool, claimcheck: bool, most: i32) -> Value {
+    let mut patterns = vec![
+        json!({"name": "keyvalue", "type": "StatefulSet", "backends": ["redis"]}),
+        json!({"name": "consumer", "type": "Deployment", "backends": ["nats"]}),
+    ];
+    if claimcheck {
+        patterns.push(json!({"name": "claimcheck", "type": "Deployment", "replicas": 2, "backends": ["minio", "redis"]}));
+    }
+    json!({
+        "admin": {"replicas": 1, "storage": {"type": "sqlite", "size": "1Gi"}},
+        "proxy": {"replicas": 2, "autoscaling": {"minReplicas": 2, "maxReplicas": most, "targetCPU": 70}},
+        "patterns": patterns,
+        "backends": {
+            "redis": {"storage": "1Gi", "version": "7-alpine"}, "nats": {"version": "latest"},
+            "minio": {"storage": "5Gi"}, "kafka": {"enabled": kafka, "replicas": 3, "version": "latest"},
+        },
+    })
+}
+
+async fn cluster_ready(story: &Story) -> PrismCluster {
+    story
+        .object("local", "is Ready, and so is what it has made", |cluster: &PrismCluster| {
+            let status = cluster.status.clone().unwrap_or_default();
+            let is_ready = status.observed_generation == cluster.metadata.generation
+                && is_true(&status.conditions, condition::READY)
+                && find(&status.conditions, condition::RECONCILING).is_none();
+            if is_ready { Ok(()) } else { Err(json!(status).to_string()) }
+        })
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_changes_at_run_time_and_only_what_is_affected_is_touched() {
+    let story = Story::begin("run-time").await;
+    story.put::<PrismCluster>("local", cluster(false, false, 10)).await;
+    let status = cluster_ready(&story).await.status.unwrap();
+    assert_eq!(status.admin_status.as_ref().map(|part| part.name.as_str()), Some("prism-admin"));
+    assert_eq!(status.pattern_status[0].name, "keyvalue-runner");
+    assert_eq!(status.pattern_status[0].object.as_deref(), Some("local-keyvalue"));
+    assert_eq!(status.backend_status[0].name, "redis");
+
+    // A pattern more.
+    let mark = story.mark();
+    story.put::<PrismCluster>("local", cluster(false, true, 10)).await;
+    let after = cluster_ready(&story).await.status.unwrap();
+    assert!(after.pattern_status.iter().any(|part| part.name == "claimcheck-runner" && part.ready));
+    assert!(after.last_reconciled >= status.last_reconciled);
+    let own = ["deployments", "serviceaccounts", "services", "poddisruptionbudgets", "prismpatterns"];
+    let mut expected: BTreeSet<_> = own.map(|resource| pair(resource, "local-claimcheck")).into();
+    expected.insert(pair("prismstacks", "local"));
+    assert_eq!(touched(&story.writes_since(mark)), expected);
+    let runner: Deployment = story.api().get("local-claimcheck").await.unwrap();
+    let env = runner.spec.unwrap().template.spec.unwrap().containers.remove(0).env.unwrap();
+    let names: BTreeSet<_> = env.iter().map(|variable| variable.name.as_str()).collect();
+    assert!(names.is_superset(&["MINIO_URL", "REDIS_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY"].into()));
+
+    // A higher ceiling.
+    let mark = story.mark();
+    story.put::<PrismCluster>("local", cluster(false, true, 20)).await;
+    story
+        .object("local-proxy", "has the new ceiling", |scaler: &HorizontalPodAutoscaler| {
+            let most = scaler.spec.as_ref().map(|spec| spec.max_replicas);
+            if most == Some(20) { Ok(()) } else { Err(format!("{most:?}")) }
+        })
+        .await;
+    cluster_ready(&story).await;
+    let expected = [pair("horizontalpodautoscalers", "local-proxy"), pair("prismstacks", "local")];
+    assert_eq!(touched(&story.writes_since(mark)), expected.into());
+
+    // A backend more.
+    let mark = story.mark();
+    story.put::<PrismCluster>("local", cluster(true, true, 20)).await;
+    cluster_ready(&story).await;
+    let of_kafka: BTreeSet<_> = touched(&story.writes_since(mark))
+        .into_iter()
+        .filter(|(resource, name)| !(resource == "prismstacks" && name == "local"))
+        .collect();
+    assert!(of_kafka.contains(&pair("statefulsets", "local-kafka")), "{of_kafka:?}");
+    assert!(of_kafka.iter().all(|(_, name)| name.starts_with("local-kafka")), "{of_kafka:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_with_two_hundred_patterns_converges_and_an_edit_touches_one() {
+    let story = Story::begin("many").await;
+    let pattern = |n: usize, replicas: i32| json!({"name": format!("p{n}"), "type": "keyvalue", "backend": "memstore", "replicas": replicas});
+    let spec = |last: i32| {
+        let patterns = (0..200).map(|n| pattern(n, if n == 117 { last } else { 1 }));
+        json!({"patterns": patterns.collect::<Vec<_>>()})
+    };
+    story.put::<PrismStack>("shop", spec(1)).await;
+    let status = story.stack_ready("shop").await.status.unwrap();
+    assert_eq!(status.summary.unwrap().patterns.as_deref(), Some("200/200"));
+    let mark = story.mark();
+    story.put::<PrismStack>("shop", spec(3)).await;
+    story
+        .object("shop-p117", "has three replicas", |pattern: &PrismPattern| {
+            let replicas = pattern.status.as_ref().and_then(|status| status.available_replicas);
+            if replicas == Some(3) { Ok(()) } else { Err(format!("{replicas:?}")) }
+        })
+        .await;
+    story.stack_ready("shop").await;
+    let names: BTreeSet<_> = touched(&story.writes_since(mark)).into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names, ["shop-p117".to_owned()].into());
+}
+
+/// Everything in the namespace that says that it belongs to the stack, by kind and name.
+async fn left_over(story: &Story) -> Vec<String> {
+    let labels = ListParams::default().labels("prism.io/stack=shop");
+    let mut left = Vec::new();
+    macro_rules! look {
+        ($($kind:ty),*) => {$(
+            for object in story.api::<$kind>().list(&labels).await.unwrap() {
+                left.push(format!("{} {}", <$kind as kube::Resource>::kind(&()), object.name_any()));
+            }
+        )*};
+    }
+    look!(
+        PrismPattern,
+        PrismBackend,
+        Deployment,
+        StatefulSet,
+        Service,
+        ConfigMap,
+        Secret,
+        Pod,
+        ServiceAccount
+    );
+    look!(HorizontalPodAutoscaler, PodDisruptionBudget, PersistentVolumeClaim, Role, RoleBinding);
+    left
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_stack_leaves_its_data_and_nothing_else_and_with_the_policy_delete_nothing_at_all() {
+    let story = Story::begin("farewell").await;
+    for (policy, expected) in [("Retain", 4), ("Delete", 0)] {
+        let mut spec = whole();
+        spec["deletionPolicy"] = json!(policy);
+        story.put::<PrismStack>("shop", spec).await;
+        story.stack_ready("shop").await;
+        story.api::<PrismStack>().delete("shop", &DeleteParams::default()).await.unwrap();
+        story.gone::<PrismStack>("shop").await;
+        let left = eventually("the rest is gone", PATIENCE, async || {
+            let left = left_over(&story).await;
+            let is_data =
+                |name: &String| name.starts_with("PersistentVolumeClaim") || name.starts_with("Secret");
+            if left.len() == expected && left.iter().all(is_data) {
+                Ok(left)
+            } else {
+                Err(format!("{left:?}"))
+            }
+        })
+        .await
+        .unwrap();
+        // Three claims of the admin, and the password of the cache, whose own claim has no label of the stack.
+        assert_eq!(left.len(), expected, "{left:?}");
+    }
 }

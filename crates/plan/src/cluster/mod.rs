@@ -15,7 +15,7 @@ use prism_api::{
 
 pub use status::{is_progress_only, status};
 
-use crate::invalid::Invalid;
+use crate::{invalid::Invalid, text};
 
 /// What is to be done for one cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +56,7 @@ pub fn plan(cluster: &PrismCluster) -> Result<Plan, Invalid> {
         paused: spec.paused,
         ..PrismStackSpec::default()
     };
-    Ok(Plan { stack: PrismStack { metadata: metadata(cluster), spec, status: None } })
+    Ok(Plan { stack: PrismStack { metadata: metadata(cluster, text::hash_of(&spec)), spec, status: None } })
 }
 
 /// In a cluster, `type` is the kind of the workload, and the name is the type of the pattern.
@@ -91,7 +91,7 @@ fn pattern(pattern: ClusterPattern) -> StackPattern {
 }
 
 /// The stack has the name of the cluster, and belongs to it.
-fn metadata(cluster: &PrismCluster) -> ObjectMeta {
+fn metadata(cluster: &PrismCluster, hash: String) -> ObjectMeta {
     let name = cluster.metadata.name.clone().unwrap_or_default();
     let labels = [
         (labels::APP_INSTANCE, name.as_str()),
@@ -100,12 +100,12 @@ fn metadata(cluster: &PrismCluster) -> ObjectMeta {
         (labels::APP_MANAGED_BY, names::MANAGED_BY),
     ];
     // Consent to a plan is given where its author looks.
-    let approval =
-        cluster.metadata.annotations.as_ref().and_then(|all| all.get_key_value(labels::APPROVED_PLAN));
+    let approval = cluster.metadata.annotations.as_ref().and_then(|all| all.get(labels::APPROVED_PLAN));
+    let approval = approval.map(|hash| (labels::APPROVED_PLAN.to_owned(), hash.clone()));
     ObjectMeta {
         namespace: cluster.metadata.namespace.clone(),
         labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()),
-        annotations: approval.map(|(key, value)| [(key.clone(), value.clone())].into()),
+        annotations: Some(approval.into_iter().chain([(labels::SPEC_HASH.to_owned(), hash)]).collect()),
         owner_references: Some(vec![OwnerReference {
             api_version: "prism.io/v1alpha1".to_owned(),
             kind: "PrismCluster".to_owned(),

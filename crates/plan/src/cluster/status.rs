@@ -5,6 +5,7 @@ use prism_api::{
     cluster::{PrismCluster, PrismClusterStatus},
     component::ComponentStatus,
     condition::{self, reason},
+    labels,
     pattern::Phase,
     stack::{PrismStack, PrismStackStatus},
 };
@@ -40,7 +41,11 @@ pub fn status(
 ) -> PrismClusterStatus {
     let previous = cluster.status.clone().unwrap_or_default();
     let mirrored = stack.and_then(|stack| stack.status.clone()).unwrap_or_default();
-    let is_current = stack.is_some_and(|stack| mirrored.observed_generation == stack.metadata.generation);
+    let hash = |stack: &PrismStack| stack.metadata.annotations.as_ref()?.get(labels::SPEC_HASH).cloned();
+    let is_current = stack.is_some_and(|stack| {
+        let given = plan.as_ref().ok().and_then(|plan| hash(&plan.stack));
+        mirrored.observed_generation == stack.metadata.generation && hash(stack) == given
+    });
     let mut status = PrismClusterStatus {
         observed_generation: cluster.metadata.generation,
         conditions: conditions(cluster, plan, &mirrored, is_current, &report, now),

@@ -30,7 +30,7 @@ pub(super) fn build(
     let template = pod::template(program)?;
     let mut annotations = program.annotations.clone();
     let update_strategy = program.votes.then(|| {
-        let hash = text::hash(&serde_json::to_vec(&template).unwrap_or_default(), 16);
+        let hash = text::hash_of(&template);
         let partition = Some(quorum::partition(program, &hash, facts));
         annotations.insert(labels::TEMPLATE_HASH.to_owned(), hash);
         StatefulSetUpdateStrategy {

@@ -14,6 +14,7 @@ use super::{
     component::{or, overridden},
     resolved::ResolvedStack,
 };
+use crate::text;
 
 /// A pattern of the stack, and the object behind it.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +66,8 @@ pub(super) fn pattern(
     };
     let mut labels = common_labels(stack, "pattern");
     labels.insert(labels::PLAIN_RUNNER.to_owned(), name.clone());
-    PrismPattern { metadata: metadata(stack, &name, namespace, labels), spec, status: None }
+    let hash = text::hash_of(&spec);
+    PrismPattern { metadata: metadata(stack, &name, namespace, labels, hash), spec, status: None }
 }
 
 /// The `PrismBackend` for `entry`, in `namespace`.
@@ -79,7 +81,8 @@ pub(super) fn backend(stack: &ResolvedStack, entry: &StackBackend, namespace: &s
     let is_provided = spec.provision.as_ref().is_some_and(|provision| provision.is_enabled());
     let mut labels = common_labels(stack, "backend");
     labels.insert(labels::BACKEND.to_owned(), entry.name.clone());
-    let metadata = metadata(stack, &stack.child_name(&entry.name), namespace, labels);
+    let hash = text::hash_of(&spec);
+    let metadata = metadata(stack, &stack.child_name(&entry.name), namespace, labels, hash);
     BackendEntry {
         name: entry.name.clone(),
         object: PrismBackend { metadata, spec, status: None },
@@ -92,11 +95,13 @@ fn metadata(
     name: &str,
     namespace: &str,
     labels: BTreeMap<String, String>,
+    hash: String,
 ) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
         namespace: Some(namespace.to_owned()),
         labels: Some(labels),
+        annotations: Some([(labels::SPEC_HASH.to_owned(), hash)].into()),
         owner_references: Some(vec![stack.owner_reference()]),
         ..ObjectMeta::default()
     }

@@ -35,6 +35,8 @@ pub type Place = (String, String);
 pub struct ChildFacts {
     /// Whether its status speaks of its current spec.
     pub is_current: bool,
+    /// Hash of the spec that it was given.
+    pub spec_hash: Option<String>,
     /// Status of its condition `Ready`: `None` while there is none, or it is unknown.
     pub ready: Option<bool>,
     /// What its condition `Ready` says.
@@ -50,10 +52,10 @@ pub struct ChildFacts {
 }
 
 impl ChildFacts {
-    /// Whether it is ready, as its current spec wants it.
+    /// Whether it is ready, as the spec with `hash` wants it.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.is_current && self.ready == Some(true)
+    pub fn is_ready(&self, hash: Option<&String>) -> bool {
+        self.is_current && self.spec_hash.as_ref() == hash && self.ready == Some(true)
     }
 }
 

@@ -75,6 +75,8 @@ pub struct AdminPlan {
     pub program: ProgramPlan,
     /// What its pods may do.
     pub rbac: Option<(Role, RoleBinding)>,
+    /// What is still to come, while members come or go one at a time.
+    pub next_step: Option<String>,
     /// Whether its workload is left as it is, because a change of it is only announced so far.
     pub is_held: bool,
 }
@@ -205,7 +207,10 @@ fn plan_admin(
     let is_held = !announced.is_empty();
     actions.extend(own);
     actions.extend(announced);
-    Ok(Some(AdminPlan { program, rbac, is_held }))
+    let is_there = membership.is_refused || (membership.replicas == wanted && membership.peers == wanted);
+    let next_step = (!is_there)
+        .then(|| format!("{} members of {wanted}: they come and go one at a time", membership.replicas));
+    Ok(Some(AdminPlan { program, rbac, next_step, is_held }))
 }
 
 fn plan_edge(

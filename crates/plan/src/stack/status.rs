@@ -4,6 +4,7 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp
 use prism_api::{
     component::ComponentStatus,
     condition::{self, reason},
+    labels,
     pattern::Phase,
     stack::{PrismStack, PrismStackStatus, StackSummary},
 };
@@ -190,6 +191,7 @@ fn of_child(
     child: Option<&ChildFacts>,
     waits_for: Option<&str>,
 ) -> ComponentStatus {
+    let hash = metadata.annotations.as_ref().and_then(|all| all.get(labels::SPEC_HASH));
     let message = match (child, waits_for) {
         (None, waits_for) => waits_for.map_or("it does not exist yet", |waits_for| waits_for).to_owned(),
         (Some(child), _) => child.message.clone(),
@@ -199,7 +201,7 @@ fn of_child(
         kind: Some(kind.to_owned()),
         object: metadata.name.clone(),
         namespace: metadata.namespace.clone().filter(|namespace| *namespace != plan.stack.namespace),
-        ready: child.is_some_and(ChildFacts::is_ready),
+        ready: child.is_some_and(|child| child.is_ready(hash)),
         replicas: child.and_then(|child| child.replicas),
         available_replicas: child.and_then(|child| child.available),
         message: Some(message).filter(|message| !message.is_empty()),
@@ -246,6 +248,15 @@ fn moving(
             "status.plan waits for approval: to agree, set the annotation prism.io/approved-plan to {hash}"
         );
         return conditions.set(condition::RECONCILING, true, reason::APPROVAL_REQUIRED, message);
+    }
+    if !plan.approval.is_granted && !report.is_paused {
+        let message = "status.plan is announced, and carried out next";
+        return conditions.set(condition::RECONCILING, true, reason::PROGRESSING, message);
+    }
+    if let Some(next) =
+        plan.admin.as_ref().and_then(|admin| admin.next_step.as_ref()).filter(|_| !report.is_paused)
+    {
+        return conditions.set(condition::RECONCILING, true, reason::WORKLOAD_PROGRESSING, next.as_str());
     }
     let admin = plan.admin.iter().map(|admin| (&admin.program, &facts.admin));
     let proxy = plan.proxy.iter().map(|proxy| (&proxy.program, &facts.proxy));
