@@ -46,7 +46,7 @@ help: ## List the targets
 	@printf '\n%s\n' 'KUBECONFIG=FILE chooses your own cluster, ARGS=... adds arguments, PROFILE=dev|release the build.'
 
 .PHONY: demo
-demo: programs ## See a pattern come to life, with an autoscaler; starts a local cluster if there is none
+demo: programs ## See a whole stack come to life; starts a local cluster if there is none
 	@$(if $(IS_LOCAL),env -u KUBECONFIG,KUBECONFIG='$(CLUSTER)') $(BIN)/demo $(ARGS)
 
 ##@ Build and check

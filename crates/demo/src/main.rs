@@ -1,13 +1,15 @@
-//! `demo`: a pattern with an autoscaler comes to life, on a local cluster or the one of `$KUBECONFIG`.
+//! `demo`: a whole stack comes to life, on a local cluster or the one of `$KUBECONFIG`.
 
 mod error;
-mod install;
 mod next;
+mod objects;
 mod place;
+mod stack;
 mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use prism_rig::{Note, OperatorProcess, Steps, install_definitions};
@@ -20,8 +22,10 @@ use crate::place::{NAMESPACE, Place};
 const INTERRUPTED: u8 = 130;
 /// Lines of the operator's log that a failure shows.
 const LOG_LINES: usize = 15;
+/// The API server keeps times of writes in whole seconds.
+const A_SECOND: Duration = Duration::from_millis(1100);
 
-/// Shows a pattern with an autoscaler come to life.
+/// Shows a whole stack come to life.
 ///
 /// Acts on the cluster of $KUBECONFIG; where that is not set, on a local one, which is started if need
 /// be and stays.
@@ -68,7 +72,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(operator) = operator {
         operator.stop().await;
-        println!("\nThe demo's operator is stopped; the pattern and its pods go on.");
+        println!("\nThe demo's operator is stopped; the stack and its pods go on.");
     }
     shown?;
     next::print(&place);
@@ -77,25 +81,41 @@ async fn run(arguments: &Arguments) -> Result<()> {
 
 /// Everything the user came to see.
 async fn show(place: &Place, operator: &mut Option<OperatorProcess>, steps: &mut Steps) -> Result<()> {
-    let definitions = async |_: &Note| install_definitions(&place.client, install::MANAGER).await;
+    let definitions = async |_: &Note| install_definitions(&place.client, stack::MANAGER).await;
     steps.step("custom resource definitions", definitions).await?;
-    steps.step("namespace", async |_| install::namespace(place).await).await?;
+    steps.step("namespace", async |_| stack::namespace(place).await).await?;
     let operator =
         operator.insert(OperatorProcess::start(&place.kubeconfig, &["--watch-namespace", NAMESPACE])?);
     steps.step("operator", async |note| operator.ready(note).await).await?;
-    steps.step("pattern applied", async |_| install::pattern(place).await).await?;
-    let ready = async |note: &Note| operator.watched(install::ready(place, note)).await;
-    let pattern = steps.step("pattern ready", ready).await?;
-    println!("\n{}", tree::of(place, &pattern).await?);
-    println!("\n{}", steps.summary());
+    if stack::look(place).await.is_some() {
+        let gone = async |note: &Note| operator.watched(stack::remove(place, note)).await;
+        steps.step("stack of an earlier demo deleted; its data stays", gone).await?;
+    }
+    steps.step("config/samples/prismstack.yaml applied", async |_| stack::create(place).await).await?;
+    let mut told = stack::Told::new();
+    let ready = async |note: &Note| operator.watched(stack::ready(place, &mut told, note)).await;
+    let stack = steps.step("stack ready", ready).await?;
+    let before = objects::all(place).await?;
+    println!("\nWhat one object has become\n\n{}\n", tree::of(&stack, &before));
+
+    tokio::time::sleep(A_SECOND).await;
+    steps.step("one pattern more applied", async |_| stack::extend(place).await).await?;
+    let ready = async |note: &Note| operator.watched(stack::ready(place, &mut told, note)).await;
+    steps.step("stack ready", ready).await?;
+    let after = objects::all(place).await?;
+    println!("\nAn edit of spec.patterns while it runs\n");
+    for (line, mark) in stack::ADDITION.lines().zip(std::iter::once("-").chain(std::iter::repeat(" "))) {
+        println!("  + {mark} {line}");
+    }
+    println!("\n{}", objects::compare(&before, &after));
     Ok(())
 }
 
-/// Tells on standard error what the pattern and the operator have to say.
+/// Tells on standard error what the stack and the operator have to say.
 async fn explain(place: &Place, operator: Option<&OperatorProcess>) {
-    if let Some(pattern) = install::look(place).await {
-        eprintln!("\nConditions of {}:", install::PATTERN);
-        for condition in install::conditions(&pattern) {
+    if let Some(stack) = stack::look(place).await {
+        eprintln!("\nConditions of {}:", stack::STACK);
+        for condition in stack.status.unwrap_or_default().conditions {
             let message = &condition.message;
             eprintln!("  {}={} {}: {message}", condition.type_, condition.status, condition.reason);
         }

@@ -1,29 +1,32 @@
 //! What to type after the demo.
 
-use crate::install::PATTERN;
 use crate::place::{NAMESPACE, Place};
+use crate::stack::STACK;
 
 /// Commands that work as they stand, from the folder of the checkout.
 pub(crate) fn print(place: &Place) {
     let kubectl = format!("{} -n {NAMESPACE}", place.kubectl);
     let config = if place.is_local { String::new() } else { format!(" KUBECONFIG={}", place.kubeconfig) };
-    let fewest = r#"'{"spec":{"autoscaling":{"minReplicas":4}}}'"#;
-    let end = if place.is_local {
-        "make cluster-down".to_owned()
+    let patch = |admins: u8| {
+        format!(
+            r#"{kubectl} patch prismstack {STACK} --type merge -p '{{"spec":{{"admin":{{"replicas":{admins}}}}}}}'"#
+        )
+    };
+    let (end, how) = if place.is_local {
+        ("make cluster-down".to_owned(), "the end")
     } else {
-        format!("{kubectl} delete prismpattern {PATTERN}")
+        (format!("{kubectl} delete prismstack {STACK}"), "the end; the operator has to run for it")
     };
     let rows = [
         (format!("{kubectl} get prism"), "all of Prism's objects"),
-        (format!("{kubectl} explain prismpattern.spec.autoscaling"), "what can be written"),
+        (format!("{kubectl} describe prismstack {STACK}"), "the conditions, and every part"),
         (format!("make run{config}"), "the operator again, in a terminal of its own; then"),
-        (format!("{kubectl} delete service {PATTERN}"), "a child is removed …"),
-        (format!("{kubectl} get service {PATTERN}"), "… and is back"),
-        (format!("{kubectl} patch prismpattern {PATTERN} --type merge -p {fewest}"), "scale up"),
-        (format!("{kubectl} get pods --watch"), "more pods within 15 s"),
-        (end, "the end"),
+        (format!("{kubectl} delete service {STACK}-proxy"), "a child is removed, and is back at once"),
+        (patch(5), "two admins more, one at a time"),
+        (patch(1), "refused: one of five cannot agree on anything; the status says what to do"),
+        (end, how),
     ];
-    println!("\nWhat to try next");
+    println!("\nWhat to try next (docs/stacks.md tells more)");
     for (command, why) in rows {
         println!("  {command}\n      {why}");
     }

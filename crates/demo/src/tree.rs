@@ -1,22 +1,14 @@
-//! A pattern and everything that was made for it, as a tree.
+//! What one object has become, as a tree: each part, and the kinds of objects that it consists of.
 
-use std::fmt::{Debug, Write};
+use std::collections::BTreeMap;
+use std::fmt::Write;
 
-use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::ListParams;
-use kube::{Api, Resource, ResourceExt};
-use prism_api::inventory::InventoryEntry;
-use prism_api::{PrismPattern, condition};
+use prism_api::{PrismStack, condition, labels};
 use prism_plan::conditions::find;
-use serde::de::DeserializeOwned;
 
-use crate::error::Result;
-use crate::install::conditions;
-use crate::place::{NAMESPACE, Place};
+use crate::objects::Object;
+use crate::place::NAMESPACE;
+use crate::stack::{STACK, parts};
 
 /// One line of the tree and what hangs below it.
 struct Node {
@@ -25,87 +17,78 @@ struct Node {
     below: Vec<Node>,
 }
 
-/// The tree of `pattern`, ready for print.
-pub(crate) async fn of(place: &Place, pattern: &PrismPattern) -> Result<String> {
-    let status = pattern.status.clone().unwrap_or_default();
-    let mut below = Vec::new();
-    for entry in &status.inventory {
-        let state = state(place, entry).await?;
-        let is_workload =
-            status.workload.as_ref() == Some(&entry.name) && entry.group.as_deref() == Some("apps");
-        let pods = if is_workload { pods(place, status.selector.as_deref()).await? } else { Vec::new() };
-        below.push(Node { title: format!("{} {}", entry.kind, entry.name), state, below: pods });
+/// The tree of `stack` and `objects`, ready for print.
+pub(crate) fn of(stack: &PrismStack, objects: &[Object]) -> String {
+    let status = stack.status.clone().unwrap_or_default();
+    let mut children = BTreeMap::<String, Vec<&Object>>::new();
+    for object in objects {
+        children.entry(part_of(object)).or_default().push(object);
     }
-    let ready = find(conditions(pattern), condition::READY);
-    let state = ready.map(|ready| format!("Ready={}: {}", ready.status, ready.message)).unwrap_or_default();
-    let root = Node { title: format!("PrismPattern {NAMESPACE}/{}", pattern.name_any()), state, below };
-    Ok(root.draw())
+    let mut below = Vec::new();
+    for (title, part) in parts(&status) {
+        let object = part.object.clone().unwrap_or_default();
+        // Components belong to the stack, everything else to the object behind the part.
+        let key = if title == part.name { title.clone() } else { object.clone() };
+        let consists = children.remove(&key).unwrap_or_default();
+        let kind = part.kind.clone().unwrap_or_default();
+        let state = format!("{kind} {object}: {}", part.message.as_deref().unwrap_or_default());
+        below.push(Node { title, state, below: vec![Node::plain(kinds(&consists))] });
+    }
+    let around = children.remove("stack").unwrap_or_default();
+    let around: Vec<_> = around.iter().map(|object| format!("{} {}", object.kind, object.name())).collect();
+    if !around.is_empty() {
+        below.push(Node { title: "around it".to_owned(), state: around.join(", "), below: Vec::new() });
+    }
+    if let Some(missing) = find(&status.conditions, condition::INTEGRATIONS_AVAILABLE) {
+        let first = missing.message.split(':').next().unwrap_or_default();
+        let state = format!("{}={}: {first} …", missing.type_, missing.status);
+        below.push(Node { title: "left out".to_owned(), state, below: Vec::new() });
+    }
+    let ready = find(&status.conditions, condition::READY);
+    let ready = ready.map(|ready| format!("Ready={}: {}", ready.status, ready.message)).unwrap_or_default();
+    let title = format!("PrismStack {NAMESPACE}/{STACK}");
+    Node { title, state: format!("{ready}; {} objects", objects.len() + 1), below }.draw()
 }
 
-/// What one child says of itself.
-async fn state(place: &Place, entry: &InventoryEntry) -> Result<String> {
-    let name = &entry.name;
-    let state = match entry.kind.as_str() {
-        "Deployment" => get::<Deployment>(place, name)
-            .await?
-            .and_then(|object| object.status)
-            .map(|status| ready_pods(status.ready_replicas, status.replicas)),
-        "StatefulSet" => get::<StatefulSet>(place, name)
-            .await?
-            .and_then(|object| object.status)
-            .map(|status| ready_pods(status.ready_replicas, Some(status.replicas))),
-        "Service" => get::<Service>(place, name).await?.and_then(|object| object.spec).map(|spec| {
-            let ports = spec.ports.iter().flatten().map(|port| port.port.to_string());
-            let ports: Vec<_> = ports.collect();
-            format!("{}, port {}", spec.cluster_ip.unwrap_or_default(), ports.join(", "))
-        }),
-        "HorizontalPodAutoscaler" => get::<HorizontalPodAutoscaler>(place, name)
-            .await?
-            .and_then(|object| object.spec)
-            .map(|spec| format!("{} to {} pods", spec.min_replicas.unwrap_or(1), spec.max_replicas)),
-        "PodDisruptionBudget" => get::<PodDisruptionBudget>(place, name)
-            .await?
-            .and_then(|object| object.status)
-            .map(|status| format!("evictions allowed now: {}", status.disruptions_allowed)),
-        "ConfigMap" => get::<ConfigMap>(place, name).await?.map(|object| {
-            let keys: Vec<_> = object.data.into_iter().flatten().map(|(key, _)| key).collect();
-            keys.join(", ")
-        }),
-        "ServiceAccount" => get::<ServiceAccount>(place, name).await?.map(|_| "made".to_owned()),
-        _ => Some("made".to_owned()),
-    };
-    Ok(state.unwrap_or_else(|| "not there".to_owned()))
+/// The component of the stack that `object` belongs to, or the name of the pattern or backend.
+fn part_of(object: &Object) -> String {
+    let owner = object.metadata.owner_references.iter().flatten().next();
+    // A Secret that outlives its backend has no owner.
+    let named = || object.metadata.labels.as_ref()?.get(labels::APP_INSTANCE).cloned();
+    match owner.filter(|owner| owner.kind == "PrismStack") {
+        Some(_) if object.kind.starts_with("Prism") => object.name().to_owned(),
+        Some(_) => object
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|all| all.get(labels::COMPONENT))
+            .cloned()
+            .unwrap_or_default(),
+        None => owner.map(|owner| owner.name.clone()).or_else(named).unwrap_or_default(),
+    }
 }
 
-async fn pods(place: &Place, selector: Option<&str>) -> Result<Vec<Node>> {
-    let params = ListParams::default().labels(selector.unwrap_or_default());
-    let pods = Api::<Pod>::namespaced(place.client.clone(), NAMESPACE).list(&params).await?;
-    let node = |pod: Pod| {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
-        let on =
-            pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_else(|| "no node".to_owned());
-        Node {
-            title: format!("Pod {}", pod.name_any()),
-            state: format!("{phase} on {on}"),
-            below: Vec::new(),
+/// `StatefulSet, 2 Services`.
+fn kinds(objects: &[&Object]) -> String {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for object in objects.iter().filter(|object| !object.kind.starts_with("Prism")) {
+        match kinds.iter_mut().find(|(kind, _)| *kind == object.kind) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((&object.kind, 1)),
         }
-    };
-    Ok(pods.into_iter().map(node).collect())
-}
-
-async fn get<K>(place: &Place, name: &str) -> Result<Option<K>>
-where
-    K: Resource<Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
-    K::DynamicType: Default,
-{
-    Ok(Api::namespaced(place.client.clone(), NAMESPACE).get_opt(name).await?)
-}
-
-fn ready_pods(ready: Option<i32>, of: Option<i32>) -> String {
-    format!("{} of {} pods ready", ready.unwrap_or_default(), of.unwrap_or_default())
+    }
+    let words = kinds.into_iter().map(|(kind, count)| match count {
+        1 => kind.to_owned(),
+        count => format!("{count} {kind}s"),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
 
 impl Node {
+    fn plain(title: String) -> Self {
+        Self { title, state: String::new(), below: Vec::new() }
+    }
+
     fn draw(&self) -> String {
         let mut text = String::new();
         let width = self.width(0);
@@ -114,16 +97,17 @@ impl Node {
         text
     }
 
-    /// Columns that the widest title needs, branches included.
+    /// Columns that the widest title with a state needs, branches included.
     fn width(&self, depth: usize) -> usize {
-        let own = 3 * depth + self.title.chars().count();
+        let own = if self.state.is_empty() { 0 } else { 3 * depth + self.title.chars().count() };
         self.below.iter().map(|node| node.width(depth + 1)).fold(own, usize::max)
     }
 
     fn line(&self, text: &mut String, branch: &str, indent: &str, width: usize) {
         let title = format!("{branch}{}", self.title);
+        let line = format!("{title:width$}  {}", self.state);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{title:width$}  {}", self.state);
+        let _ = writeln!(text, "{}", line.trim_end());
         for (n, node) in self.below.iter().enumerate() {
             let (turn, on) =
                 if n + 1 == self.below.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
@@ -142,8 +126,9 @@ mod tests {
 
     #[test]
     fn branches_join_and_states_are_aligned() {
-        let tree = node("p", vec![node("workload", vec![node("pod", vec![])]), node("service", vec![])]);
-        let lines = ["p            ok", "├─ workload  ok", "│  └─ pod    ok", "└─ service   ok"];
+        let long = Node::plain("Deployment, Service".to_owned());
+        let tree = node("p", vec![node("proxy", vec![long]), node("admin", vec![])]);
+        let lines = ["p         ok", "├─ proxy  ok", "│  └─ Deployment, Service", "└─ admin  ok"];
         assert_eq!(tree.draw(), lines.join("\n"));
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Without a terminal, one line in this time.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+const LINE_EVERY: Duration = Duration::from_secs(2);
 
 /// What has been done so far and how long it took.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ pub struct Steps {
 #[derive(Clone, Debug)]
 pub struct Note {
     bar: ProgressBar,
+    started: Instant,
     text: Arc<Mutex<String>>,
 }
 
@@ -28,6 +29,12 @@ impl Note {
     pub fn set(&self, text: &str) {
         self.bar.set_message(text.to_owned());
         text.clone_into(&mut self.text.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What has happened now, in a line that stays.
+    pub fn say(&self, text: &str) {
+        let line = format!("{:7.1} s    {text}", self.started.elapsed().as_secs_f64());
+        self.bar.suspend(|| eprintln!("{line}"));
     }
 
     fn get(&self) -> String {
@@ -42,8 +49,8 @@ impl Steps {
         title: &str,
         work: impl AsyncFnOnce(&Note) -> Result<T, E>,
     ) -> Result<T, E> {
-        let note = Note { bar: bar(title), text: Arc::default() };
         let started = Instant::now();
+        let note = Note { bar: bar(title), started, text: Arc::default() };
         let heartbeat = async {
             loop {
                 tokio::time::sleep(LINE_EVERY).await;
