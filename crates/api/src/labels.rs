@@ -65,3 +65,6 @@ pub const ALLOWED_NAMESPACES: &str = "prism.io/allowed-namespaces";
 /// On a custom resource that another one made: hash of the spec that it was given. While a cache shows
 /// another hash, it does not show the answer to the last write.
 pub const SPEC_HASH: &str = "prism.io/spec-hash";
+/// On an object that the operator may take over although it did not make it: `"true"` agrees to what
+/// that changes in it.
+pub const ADOPT: &str = "prism.io/adopt";

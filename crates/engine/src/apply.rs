@@ -133,7 +133,10 @@ impl Engine {
         };
         // Not recorded: the deletion of an object that is not ours would never reach the ledger.
         let seen = self.ledger.read(child.key.kind, &live);
-        claim(owner, &child.key, &seen)?;
+        match claim(owner, &child.key, &seen) {
+            Err(Error::NameTaken { .. }) if self.may_adopt(child, &live).await? => {}
+            claimed => claimed?,
+        }
         if child.is_once {
             return self.realign(child, &seen).await;
         }

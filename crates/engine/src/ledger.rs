@@ -58,6 +58,10 @@ pub struct Signature {
     pub finalizer: &'static str,
     /// Prefix of the annotations of workloads that are kept as notes, such as `example.io/`.
     pub notes: &'static str,
+    /// Label whose value makes an object of somebody else's one that is meant to be taken over.
+    pub adoption_label: &'static str,
+    /// Annotation by which its owner agrees to what that changes in it.
+    pub adoption_consent: &'static str,
     /// Kinds that have children.
     pub owner_kinds: Vec<Kind>,
 }
@@ -87,6 +91,12 @@ impl Ledger {
     #[must_use]
     pub fn new(signature: Signature) -> Self {
         Self { signature, inner: Mutex::default() }
+    }
+
+    /// How the operator signs what it makes.
+    #[must_use]
+    pub fn signature(&self) -> &Signature {
+        &self.signature
     }
 
     /// The field manager whose ownership is tracked.

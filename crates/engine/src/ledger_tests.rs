@@ -15,6 +15,8 @@ fn ledger() -> Ledger {
         mark: "example.io/owned-by",
         finalizer: "example.io/cleanup",
         notes: "example.io/",
+        adoption_label: "app",
+        adoption_consent: "example.io/adopt",
         owner_kinds: vec![OWNER],
     })
 }

@@ -4,6 +4,7 @@
 //! few requests as possible: none at all when nothing differs. [`ledger::Ledger`] explains how it
 //! knows; [`Engine::apply`], [`Engine::prune`] and [`Engine::report`] are the only writes.
 
+mod adopt;
 mod apply;
 pub mod cache;
 pub mod child;

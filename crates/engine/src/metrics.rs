@@ -3,6 +3,7 @@
 use std::{sync::Mutex, time::Duration};
 
 use prometheus_client::{
+    collector::Collector,
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
@@ -46,7 +47,8 @@ impl Metrics {
     /// Metrics whose names begin with `prefix` and an underscore.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
-        let mut registry = Registry::with_prefix(prefix);
+        let mut root = Registry::default();
+        let registry = root.sub_registry_with_prefix(prefix);
         let reconcile_seconds: Seconds =
             Family::new_with_constructor(|| Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]));
         registry.register(
@@ -54,21 +56,20 @@ impl Metrics {
             "Time of one look at an object",
             reconcile_seconds.clone(),
         );
-        let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Family::default());
+        let mut counter = |name: &str, help: &str| registered(registry, name, help, Family::default());
         let reconcile_success = counter("reconcile_success", "Looks that ended well");
         let reconcile_errors = counter("reconcile_errors", "Looks that have to be repeated");
-        let mut counter = |name: &str, help: &str| registered(&mut registry, name, help, Family::default());
+        let mut counter = |name: &str, help: &str| registered(registry, name, help, Family::default());
         let created = counter("resource_created", "Children that were created");
         let updated = counter("resource_updated", "Children that were changed or repaired");
         let deleted = counter("resource_deleted", "Children that were deleted");
-        let requests =
-            registered(&mut registry, "api_requests", "Requests to the API server", Family::default());
+        let requests = registered(registry, "api_requests", "Requests to the API server", Family::default());
         let queue_depth =
-            registered(&mut registry, "queue_depth", "Objects waiting for a worker", Gauge::default());
+            registered(registry, "queue_depth", "Objects waiting for a worker", Gauge::default());
         let is_leader =
-            registered(&mut registry, "leader", "1 while this process holds the lease", Gauge::default());
+            registered(registry, "leader", "1 while this process holds the lease", Gauge::default());
         Self {
-            registry: Mutex::new(registry),
+            registry: Mutex::new(root),
             reconcile_seconds,
             reconcile_success,
             reconcile_errors,
@@ -79,6 +80,12 @@ impl Metrics {
             queue_depth,
             is_leader,
         }
+    }
+
+    /// Adds metrics that are read when somebody scrapes; their names get no prefix.
+    pub fn collect(&self, collector: Box<dyn Collector>) {
+        let mut registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        registry.register_collector(collector);
     }
 
     /// A look at an object of `kind` took `time`.

@@ -12,6 +12,7 @@ mod context;
 mod family;
 mod farewell;
 mod gather;
+mod gauges;
 mod inventory;
 mod kinds;
 mod managed;

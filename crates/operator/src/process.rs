@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config,
     context::{Context, OptionalKinds},
+    gauges::Gauges,
     kinds,
     watches::Watches,
 };
@@ -88,6 +89,8 @@ impl Operator {
             mark: labels::OWNED_BY,
             finalizer: names::FINALIZER,
             notes: names::LABEL_PREFIX,
+            adoption_label: labels::PLAIN_APP,
+            adoption_consent: labels::ADOPT,
             owner_kinds: kinds::OWNERS.to_vec(),
         }));
         let identity = config.lease.as_ref().map_or(names::FIELD_MANAGER, |lease| &lease.identity);
@@ -108,6 +111,7 @@ impl Operator {
             defaults: config.defaults.clone(),
             resync: config.resync,
         });
+        metrics.collect(Box::new(Gauges(context.clone())));
         let listen = |source| Error::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

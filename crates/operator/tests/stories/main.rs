@@ -3,17 +3,23 @@
 // In a story, what is not as expected ends the story.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod adoption;
 mod bad_input;
 mod changes;
+mod collocation;
 mod crash;
 mod drift;
 mod health;
+mod integrations;
 mod leadership;
 mod quiet;
 mod quorum;
 mod replicas;
 mod samples;
 mod stack;
+mod stack_bad_input;
+mod stack_fields;
 mod storage;
 mod support;
 mod unreadable;
+mod world;

@@ -72,12 +72,12 @@ impl Sampler {
                         ready.clear();
                         continue;
                     }
-                    Ok(Event::InitDone) | Err(_) => {}
+                    Ok(Event::InitDone) | Err(_) => continue,
                 }
                 let (serving, wanted) =
                     (ready.values().filter(|is_ready| **is_ready).count(), members.load(Ordering::Relaxed));
                 counted.fetch_add(1, Ordering::Relaxed);
-                if i32::try_from(serving).unwrap() < wanted / 2 + 1 {
+                if wanted > 0 && i32::try_from(serving).unwrap() < wanted / 2 + 1 {
                     told.lock().unwrap().push(format!("{serving} of {wanted}: {ready:?}"));
                 }
             }

@@ -1,28 +1,25 @@
-//! Every sample is accepted, and the patterns among them become Ready.
+//! Every sample is accepted, becomes Ready, and stays as it is.
 
 use std::{
-    collections::BTreeSet,
+    fmt::Debug,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api, ResourceExt,
-    api::{ListParams, ObjectMeta, PostParams},
-};
-use prism_api::{PrismPattern, condition};
-use prism_operator::Config;
-use prism_plan::conditions::is_true;
+use kube::{Api, ResourceExt, api::ListParams, core::NamespaceResourceScope};
+use prism_api::{PrismCluster, PrismPattern, PrismStack, condition, condition::Condition};
+use prism_plan::conditions::{find, is_true};
 use prism_testbed::{
-    Testbed, eventually,
+    eventually,
     nodes::{self, FakeNode},
 };
-use tokio::process::Command;
+use serde::de::DeserializeOwned;
 
-use crate::support::{Running, conditions, groups, install_crds, is_current, quick, repository};
+use crate::{support::repository, world::World};
 
 const NAMESPACES: [&str; 4] = ["default", "prism", "prism-prod", "prism-system"];
+/// Pods of one sample that ask for a node each.
+const LARGEST_SPREAD: usize = 9;
 
 /// The project's own samples, and those of the folder that the project was founded on, where there
 /// is one.
@@ -37,59 +34,125 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-async fn kubectl_apply(bed: &Testbed, file: &Path) {
-    let output = Command::new(bed.cluster().folder().join("kubectl"))
-        .args(["apply", "--server-side", "--validate=strict", "--force-conflicts", "-f"])
-        .arg(file)
-        .output()
-        .await
-        .unwrap();
-    assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+/// Nodes with the labels and taints that the samples ask for.
+fn nodes() -> Vec<FakeNode> {
+    let zones = ["zone-a", "zone-b", "zone-c"];
+    let some = |name: &str, count: usize, labels: &[(&str, &str)]| {
+        let node = |n: usize| {
+            let node = FakeNode::new(format!("{name}-{n}"), zones[n % zones.len()]);
+            labels.iter().fold(node, |node, (key, value)| node.label(*key, *value))
+        };
+        (0..count).map(node).collect::<Vec<_>>()
+    };
+    let dedicated = [("node-type", "prism-proxy"), ("instance-type", "c5.4xlarge")];
+    let in_one_zone =
+        [("role", "prism-proxy"), ("tier", "data-plane"), ("topology.kubernetes.io/zone", "us-east-1a")];
+    [
+        some("data", LARGEST_SPREAD, &[("workload", "data-intensive")]),
+        some("control", LARGEST_SPREAD, &[("role", "prism-control-plane"), ("tier", "management")]),
+        some("proxy", LARGEST_SPREAD, &in_one_zone),
+        some("memory", 2, &[("memory-optimized", "true")]),
+        some("cpu", 2, &[("cpu-optimized", "true")]),
+        taint(some("dedicated", 2, &dedicated), "dedicated", "prism-proxy"),
+        taint(some("spot", 2, &[("node-lifecycle", "spot")]), "node-lifecycle", "spot"),
+    ]
+    .concat()
+}
+
+fn taint(nodes: Vec<FakeNode>, key: &str, value: &str) -> Vec<FakeNode> {
+    nodes.into_iter().map(|node| node.taint(key, value, "NoSchedule")).collect()
+}
+
+/// What all kinds that become Ready have.
+trait Reported: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> {
+    fn report(&self) -> Option<(Option<i64>, &[Condition])>;
+}
+
+macro_rules! reported {
+    ($($kind:ty),*) => {$(
+        impl Reported for $kind {
+            fn report(&self) -> Option<(Option<i64>, &[Condition])> {
+                self.status.as_ref().map(|status| (status.observed_generation, status.conditions.as_slice()))
+            }
+        }
+    )*};
+}
+
+reported!(PrismCluster, PrismPattern, PrismStack);
+
+/// Those that are not Ready and at rest, with what they say; and how many are.
+async fn waiting<K>(world: &World) -> (Vec<String>, usize)
+where
+    K: Reported + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(world.client.clone());
+    let mut ready = 0;
+    let mut waiting = Vec::new();
+    for object in Box::pin(api.list(&ListParams::default())).await.unwrap() {
+        let is_ready = object.report().is_some_and(|(generation, conditions)| {
+            generation == object.meta().generation
+                && is_true(conditions, condition::READY)
+                && find(conditions, condition::RECONCILING).is_none()
+        });
+        if is_ready {
+            ready += 1;
+        } else {
+            let said =
+                object.report().and_then(|(_, conditions)| find(conditions, condition::READY).cloned());
+            let said = said.map(|said| format!("{}: {}", said.reason, said.message));
+            waiting.push(format!("{} {}: {said:?}", K::kind(&()), object.name_any()));
+        }
+    }
+    (waiting, ready)
+}
+
+/// Waits until everything that there is is Ready; returns how many.
+async fn all_ready(world: &World, file: &Path) -> usize {
+    let what = format!("everything of {} is Ready", file.display());
+    eventually(&what, Duration::from_mins(2), async || {
+        let parts = [
+            waiting::<PrismCluster>(world).await,
+            waiting::<PrismStack>(world).await,
+            waiting::<PrismPattern>(world).await,
+        ];
+        let (waiting, ready): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let waiting = waiting.concat();
+        if waiting.is_empty() { Ok(ready.into_iter().sum()) } else { Err(format!("{waiting:?}")) }
+    })
+    .await
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_sample_is_accepted_and_every_pattern_among_them_becomes_ready() {
-    let bed = Testbed::from_env().await.unwrap();
-    install_crds(&bed.client()).await;
-    let namespaces: Api<Namespace> = Api::all(bed.client());
-    let mut operators = Vec::new();
-    for name in NAMESPACES {
-        let namespace = Namespace {
-            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
-            ..Namespace::default()
-        };
-        if namespaces.get_opt(name).await.unwrap().is_none() {
-            namespaces.create(&PostParams::default(), &namespace).await.unwrap();
-        }
-        let cluster = bed.cluster().config_for("operator-of-samples", &groups()).await.unwrap();
-        operators.push(Running::start(Config { namespace: Some(name.to_owned()), ..quick() }, cluster).await);
+async fn every_sample_becomes_ready_and_a_second_apply_writes_nothing() {
+    let world = World::begin().await;
+    for name in NAMESPACES.into_iter().filter(|name| *name != "default") {
+        world.namespace(name, None).await;
     }
-    // One of the samples asks for a node without other consumers for each of its five pods, and the
-    // consumers of the other samples may be on some of them.
-    let nodes =
-        (0..10).map(|n| FakeNode::new(format!("data-{n}"), "zone-a").label("workload", "data-intensive"));
-    nodes::add(&bed.client(), &nodes.collect::<Vec<_>>()).await.unwrap();
+    world.namespace("data-postgres", Some("postgres")).await;
+    world.backend_service("data-postgres", "postgres", "postgres:5432", 5432).await;
+    world.namespace("data-kafka", Some("kafka")).await;
+    world.backend_service("data-kafka", "kafka", "kafka:9092", 9092).await;
+    world.storage_class("fast-ssd").await;
+    nodes::add(&world.client, &nodes()).await.unwrap();
+
     let files = files();
     assert!(files.len() >= 6, "{files:?}");
+    let apply = ["apply", "--server-side", "--validate=strict", "--force-conflicts"];
+    let mut seen = 0;
     for file in &files {
-        kubectl_apply(&bed, file).await;
+        world.kubectl(&apply, file).await;
+        seen += all_ready(&world, file).await;
+        let mark = world.mark();
+        world.kubectl(&apply, file).await;
+        all_ready(&world, file).await;
+        let writes = world.writes_since(mark);
+        assert!(writes.is_empty(), "the second apply of {}: {writes:?}", file.display());
+        // Namespaces stay: samples that come later live in them.
+        if !std::fs::read_to_string(file).unwrap().contains("kind: Namespace\n") {
+            world.kubectl(&["delete", "--wait=true", "--timeout=100s"], file).await;
+        }
     }
-    let patterns: Api<PrismPattern> = Api::all(bed.client());
-    let ready = eventually("all patterns of the samples are Ready", Duration::from_mins(2), async || {
-        let all = patterns.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-        let all = all.into_iter().filter(|pattern| {
-            pattern.namespace().is_some_and(|namespace| NAMESPACES.contains(&namespace.as_str()))
-        });
-        let (ready, waiting): (Vec<_>, Vec<_>) =
-            all.partition(|pattern| is_current(pattern) && is_true(conditions(pattern), condition::READY));
-        let names =
-            |patterns: &[PrismPattern]| patterns.iter().map(ResourceExt::name_any).collect::<BTreeSet<_>>();
-        if waiting.is_empty() { Ok(names(&ready)) } else { Err(format!("{:?} are not", names(&waiting))) }
-    })
-    .await
-    .unwrap();
-    assert!(ready.len() >= 4, "{ready:?}");
-    for operator in operators {
-        operator.stop().await;
-    }
+    assert!(seen >= 4, "{seen} objects");
+    world.end().await;
 }

@@ -33,7 +33,10 @@ pub struct Membership {
     /// Members that each member is told of. They learn of new ones before these start, and forget
     /// old ones after those have stopped.
     pub peers: i32,
-    /// Whether the wish would leave too few of the running members to agree on anything.
+    /// Members that what is agreed on was agreed on by: a loss of their quorum is judged by them until
+    /// it is complete, not by those that are left half-way.
+    pub voters: i32,
+    /// Whether the wish would leave too few of the voters to agree on anything.
     pub is_refused: bool,
 }
 
@@ -41,10 +44,12 @@ pub struct Membership {
 #[must_use]
 pub fn membership(wanted: i32, facts: &ProgramFacts, may_lose_quorum: bool) -> Membership {
     let Some(live) = &facts.stateful_set else {
-        return Membership { replicas: wanted, peers: wanted, is_refused: false };
+        return Membership { replicas: wanted, peers: wanted, voters: wanted, is_refused: false };
     };
     let known = note(live, labels::MEMBERS).and_then(|count| count.parse().ok()).unwrap_or(live.desired);
-    let is_refused = wanted < live.desired && wanted < quorum(live.desired) && !may_lose_quorum;
+    let voters = known.max(live.desired);
+    let is_loss = wanted < live.desired && wanted < quorum(voters);
+    let is_refused = is_loss && !may_lose_quorum;
     let wanted = if is_refused { live.desired } else { wanted };
     let leaving = live.desired - 1;
     let is_settled = |without: Option<i32>| {
@@ -60,8 +65,8 @@ pub fn membership(wanted: i32, facts: &ProgramFacts, may_lose_quorum: bool) -> M
         wanted if wanted < live.desired && is_settled(Some(leaving)) => leaving,
         _ => live.desired,
     };
-    let peers = if wanted < replicas { known } else { wanted };
-    Membership { replicas, peers, is_refused }
+    let peers = if is_loss || wanted < replicas { known } else { wanted };
+    Membership { replicas, peers, voters, is_refused }
 }
 
 /// The ordinal from which on pods may be replaced by such of the template with `hash`.
@@ -178,5 +183,17 @@ mod tests {
         assert!(refused.is_refused);
         assert_eq!(Ok(refused.replicas), i32::try_from(running));
         assert_eq!(Ok(membership(wanted, &facts, true).replicas), i32::try_from(running - 1));
+    }
+
+    #[test]
+    fn a_loss_that_somebody_has_agreed_to_is_the_same_until_it_is_complete() {
+        for (running, next) in [(3, 2), (2, 1)] {
+            let facts = facts(&ALL[..running], 3);
+            assert!(membership(1, &facts, false).is_refused);
+            let membership = membership(1, &facts, true);
+            assert_eq!((membership.replicas, membership.peers, membership.voters), (next, 3, 3));
+        }
+        let complete = membership(1, &facts(&ALL[..1], 3), false);
+        assert_eq!((complete.replicas, complete.peers, complete.is_refused), (1, 1, false));
     }
 }

@@ -185,7 +185,7 @@ fn plan_admin(
     let name = stack.child_name(admin::ROLE.component);
     let mut own = Vec::new();
     if refused.is_refused {
-        own.push(approval::of_quorum_loss(&name, refused.replicas, wanted));
+        own.push(approval::of_quorum_loss(&name, refused.voters, wanted));
     }
     let may_lose = refused.is_refused && Approval::new(stack, own.clone()).is_granted;
     let membership = quorum::membership(wanted, &facts.admin, may_lose);
@@ -194,8 +194,8 @@ fn plan_admin(
             reason::QUORUM_LOSS_REFUSED,
             format!(
                 "spec.admin.replicas: {wanted} of {} running members cannot agree on anything: keep at least {}, or agree to status.plan by the annotation prism.io/approved-plan",
-                membership.replicas,
-                quorum::quorum(membership.replicas),
+                membership.voters,
+                quorum::quorum(membership.voters),
             ),
         ));
     }
@@ -205,8 +205,8 @@ fn plan_admin(
     let program = program.plan(&facts.admin)?;
     let announced = approval::of_admin(stack, &program, &facts.admin, leaves_log);
     let is_held = !announced.is_empty();
-    actions.extend(own);
-    actions.extend(announced);
+    // A loss of the quorum takes several passes, and what was agreed to must stay the same plan in each.
+    actions.extend(if own.is_empty() { announced } else { own });
     let is_there = membership.is_refused || (membership.replicas == wanted && membership.peers == wanted);
     let next_step = (!is_there)
         .then(|| format!("{} members of {wanted}: they come and go one at a time", membership.replicas));

@@ -1,0 +1,141 @@
+//! Taking over what somebody else has made: only what says that it is meant, and never unseen.
+//!
+//! An object that nobody controls, and that carries the operator's own value of one label, may be
+//! taken over. What that would change in it is asked of the API server by a dry run. If it is nothing,
+//! the object is taken over at once; otherwise its owner is told field by field, and the object is
+//! taken over when it carries an annotation that agrees.
+
+use kube::{
+    Api,
+    api::{DynamicObject, Patch, PatchParams},
+};
+use serde_json::Value;
+
+use crate::{
+    Engine,
+    child::Child,
+    error::{Error, has_code},
+    live::Live,
+    object::ObjectKey,
+};
+
+/// Fields that an error names before it only counts.
+const NAMED: usize = 12;
+
+impl Engine {
+    /// Whether `child` may take the place of `found`, which nobody controls.
+    pub(crate) async fn may_adopt(&self, child: &Child, found: &Live) -> Result<bool, Error> {
+        let signature = self.ledger.signature();
+        let label =
+            |labels: Option<&Value>| labels?.get(signature.adoption_label)?.as_str().map(str::to_owned);
+        let ours = label(child.body["metadata"].get("labels"));
+        let theirs = found.metadata.labels.as_ref().and_then(|all| all.get(signature.adoption_label));
+        let is_controlled =
+            found.metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true));
+        if child.is_once || is_controlled || ours.is_none() || ours.as_ref() != theirs {
+            return Ok(false);
+        }
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &child.key.namespace, &child.key.kind.api_resource());
+        let refused = |error: &kube::Error| self.cannot(&child.key, error);
+        let before = api.get(&child.key.name).await.map_err(|error| refused(&error))?;
+        let params = PatchParams::apply(self.ledger.manager()).force().dry_run();
+        let body = Patch::Apply(child.updating_body(&found.uid()));
+        let after = api.patch(&child.key.name, &params, &body).await.map_err(|error| refused(&error))?;
+        let mut fields = Vec::new();
+        differences("", &before.data, &after.data, &mut fields);
+        fields.retain(|field| !field.starts_with("status"));
+        let annotations = found.metadata.annotations.as_ref();
+        let agrees = annotations
+            .and_then(|all| all.get(signature.adoption_consent))
+            .is_some_and(|word| word == "true");
+        if fields.is_empty() || agrees {
+            tracing::info!(
+                kind = child.key.kind.name,
+                object = &*child.key.name,
+                "Adopted {}",
+                child.key.kind
+            );
+            return Ok(true);
+        }
+        Err(Error::NameTaken {
+            key: child.key.clone(),
+            holder: format!(
+                "was made by somebody else, and taking it over would change {}: to agree, annotate it with {}=true",
+                named(&fields),
+                signature.adoption_consent
+            ),
+        })
+    }
+
+    /// The dry run says that a field cannot change.
+    fn cannot(&self, key: &ObjectKey, error: &kube::Error) -> Error {
+        match error {
+            kube::Error::Api(status) if has_code(error, 422) => Error::NameTaken {
+                key: key.clone(),
+                holder: format!(
+                    "was made by somebody else, and cannot be taken over in place: {}",
+                    causes(status)
+                ),
+            },
+            error => Error::of_write(key, error),
+        }
+    }
+}
+
+/// The fields that the API server refuses to change, without the values: those are somebody else's.
+fn causes(status: &kube::core::Status) -> String {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let fields: Vec<_> = causes.map(|cause| cause.field.clone()).filter(|field| !field.is_empty()).collect();
+    if fields.is_empty() { status.reason.clone() } else { format!("{} cannot change", named(&fields)) }
+}
+
+fn named(fields: &[String]) -> String {
+    let mut text = fields.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if fields.len() > NAMED {
+        text.push_str(&format!(" and {} more fields", fields.len() - NAMED));
+    }
+    text
+}
+
+/// Paths at which `before` and `after` differ, never values: they may be secret.
+fn differences(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let missing = Value::Null;
+            let mut keys: Vec<_> = before.keys().chain(after.keys()).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            for key in keys {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let (before, after) =
+                    (before.get(key).unwrap_or(&missing), after.get(key).unwrap_or(&missing));
+                differences(&path, before, after, found);
+            }
+        }
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            for (index, (before, after)) in before.iter().zip(after).enumerate() {
+                differences(&format!("{path}[{index}]"), before, after, found);
+            }
+        }
+        (before, after) if before != after => found.push(path.to_owned()),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn differences_are_named_by_path_and_never_by_value() {
+        let before =
+            json!({"spec": {"replicas": 1, "containers": [{"image": "a", "env": [{"value": "secret"}]}]}});
+        let after =
+            json!({"spec": {"replicas": 1, "containers": [{"image": "b", "env": []}], "paused": true}});
+        let mut found = Vec::new();
+        differences("", &before, &after, &mut found);
+        assert_eq!(found, ["spec.containers[0].env", "spec.containers[0].image", "spec.paused"]);
+    }
+}

@@ -1,0 +1,106 @@
+//! What somebody else has made.
+
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
+use kube::{ResourceExt, api::DeleteParams};
+use prism_api::{PrismStack, condition, condition::reason};
+use prism_plan::conditions::find;
+use serde_json::{Value, json};
+
+use crate::support::Story;
+
+fn service() -> Service {
+    serde_json::from_value(json!({
+        "metadata": {"name": "shop-proxy", "labels": {"app": "prism-proxy"}},
+        "spec": {"selector": {"app": "prism-proxy"}, "ports": [{"name": "grpc", "port": 9090, "targetPort": 1234}]},
+    }))
+    .unwrap()
+}
+
+fn deployment(selector: &Value) -> Deployment {
+    serde_json::from_value(json!({
+        "metadata": {"name": "shop-proxy", "labels": {"app": "prism-proxy"}},
+        "spec": {
+            "selector": {"matchLabels": selector},
+            "template": {
+                "metadata": {"labels": selector},
+                "spec": {"containers": [{"name": "proxy", "image": "registry.example.com/proxy:1",
+                    "env": [{"name": "TOKEN", "value": "canary-in-a-variable"}]}]},
+            },
+        },
+    }))
+    .unwrap()
+}
+
+async fn conflict(story: &Story) -> String {
+    let stack = story.stack_condition("shop", condition::STALLED, "True", reason::NAME_CONFLICT).await;
+    find(&stack.status.unwrap().conditions, condition::STALLED).unwrap().message.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_carries_our_label_is_taken_over_after_its_owner_has_seen_what_changes() {
+    let story = Story::begin("adoption").await;
+    let found = story.create(&service()).await;
+    story.put::<PrismStack>("shop", json!({})).await;
+    let message = conflict(&story).await;
+    assert!(
+        message.contains("spec.ports[0].targetPort") && message.contains("prism.io/adopt=true"),
+        "{message}"
+    );
+    let now: Service = story.api().get("shop-proxy").await.unwrap();
+    assert_eq!(now.resource_version(), found.resource_version(), "nothing was touched");
+
+    story
+        .merge::<Service>("shop-proxy", json!({"metadata": {"annotations": {"prism.io/adopt": "true"}}}))
+        .await;
+    // A stalled stack looks rarely: an edit makes it look now.
+    story
+        .merge::<PrismStack>("shop", json!({"metadata": {"annotations": {"example.com/look": "now"}}}))
+        .await;
+    story.stack_ready("shop").await;
+    let now: Service = story.api().get("shop-proxy").await.unwrap();
+    assert_eq!(now.uid(), found.uid(), "it is the same object");
+    assert_eq!(json!(now.spec.unwrap().ports.unwrap()[0].target_port), json!("grpc"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_change_in_place_is_named_and_left_alone() {
+    let story = Story::begin("immutable").await;
+    let found = story.create(&deployment(&json!({"app": "prism-proxy"}))).await;
+    story
+        .put::<PrismStack>(
+            "shop",
+            json!({"patterns": [{"name": "cache", "type": "keyvalue", "backend": "memstore"}]}),
+        )
+        .await;
+    let message = conflict(&story).await;
+    assert!(
+        message.contains("spec.selector") && message.contains("cannot be taken over in place"),
+        "{message}"
+    );
+    assert!(!message.contains("canary"), "{message}");
+    let now: Deployment = story.api().get("shop-proxy").await.unwrap();
+    assert_eq!(now.metadata.generation, found.metadata.generation, "nothing was touched");
+
+    story.api::<Deployment>().delete("shop-proxy", &DeleteParams::background()).await.unwrap();
+    story.gone::<Deployment>("shop-proxy").await;
+    story
+        .merge::<PrismStack>("shop", json!({"metadata": {"annotations": {"example.com/look": "now"}}}))
+        .await;
+    story.stack_ready("shop").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_that_fits_is_taken_over_with_consent_and_keeps_its_identity() {
+    let story = Story::begin("fits").await;
+    let selector = json!({
+        "prism.io/stack": "shop", "prism.io/component": "proxy", "prism.io/workload-kind": "Deployment",
+    });
+    let mut ours = deployment(&selector);
+    ours.metadata.annotations = Some([("prism.io/adopt".to_owned(), "true".to_owned())].into());
+    let found = story.create(&ours).await;
+    story.put::<PrismStack>("shop", json!({})).await;
+    story.stack_ready("shop").await;
+    let now: Deployment = story.api().get("shop-proxy").await.unwrap();
+    assert_eq!(now.uid(), found.uid(), "it is the same object");
+    assert_eq!(now.owner_references()[0].kind, "PrismStack");
+}

@@ -1,0 +1,163 @@
+//! A cluster of its own, for stories that several namespaces, or the whole cluster, have a part in.
+
+use std::{collections::BTreeMap, fmt::Debug, path::Path};
+
+use k8s_openapi::{
+    ClusterResourceScope, NamespaceResourceScope,
+    api::{
+        core::v1::{Namespace, Service},
+        storage::v1::StorageClass,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use prism_testbed::{
+    Options, Programs, Progress, ScopedCluster,
+    audit::{Entry, Mark},
+    until,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::{PATIENCE, Running, apply_crds, groups, quick};
+
+/// The operator's name in the audit log.
+const USER: &str = "operator-of-the-world";
+
+/// A cluster with an operator that looks at all of it.
+pub(crate) struct World {
+    pub(crate) cluster: ScopedCluster,
+    pub(crate) client: Client,
+    pub(crate) operator: Running,
+}
+
+impl World {
+    pub(crate) async fn begin() -> Self {
+        let programs = Programs::ensure(&Progress::silent()).unwrap();
+        let (options, progress) = (Options::default(), Progress::silent());
+        let cluster = Box::pin(ScopedCluster::start(&programs, &options, &progress)).await.unwrap();
+        let client = cluster.client().await.unwrap();
+        apply_crds(&client, prism_api::all_crds().unwrap()).await;
+        let identity = cluster.config_for(USER, &groups()).await.unwrap();
+        let operator = Running::start(quick(), identity).await;
+        Self { cluster, client, operator }
+    }
+
+    pub(crate) fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// A namespace; with a backend type, it consents to patterns of others.
+    pub(crate) async fn namespace(&self, name: &str, backend_type: Option<&str>) {
+        let labels = backend_type.map(|type_| ("prism.io/backend-type", type_));
+        let labels: BTreeMap<&str, &str> = labels.into_iter().collect();
+        let body =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+        self.put_cluster_wide::<Namespace>(name, &body).await;
+    }
+
+    /// A Service that says that it is that of a backend, and where to connect to.
+    pub(crate) async fn backend_service(&self, namespace: &str, name: &str, address: &str, port: i32) {
+        let service: Service = serde_json::from_value(json!({
+            "metadata": {
+                "name": name, "labels": {"prism.io/backend-type": name},
+                "annotations": {"prism.io/connection-string": address},
+            },
+            "spec": {"ports": [{"port": port}], "selector": {"app": name}},
+        }))
+        .unwrap();
+        self.api::<Service>(namespace).create(&PostParams::default(), &service).await.unwrap();
+    }
+
+    pub(crate) async fn storage_class(&self, name: &str) {
+        let provisioner = prism_testbed::volumes::PROVISIONER;
+        let body = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
+            "provisioner": provisioner, "allowVolumeExpansion": true,
+        });
+        self.put_cluster_wide::<StorageClass>(name, &body).await;
+    }
+
+    async fn put_cluster_wide<K>(&self, name: &str, body: &Value)
+    where
+        K: Resource<Scope = ClusterResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let api: Api<K> = Api::all(self.client.clone());
+        api.patch(name, &PatchParams::apply("user").force(), &Patch::Apply(body)).await.unwrap();
+    }
+
+    /// Applies an object of the kind `K` as the user would.
+    pub(crate) async fn put<K>(&self, namespace: &str, name: &str, spec: Value) -> K
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let body = json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {"name": name}, "spec": spec,
+        });
+        let api = self.api::<K>(namespace);
+        Box::pin(api.patch(name, &PatchParams::apply("user").force(), &Patch::Apply(&body))).await.unwrap()
+    }
+
+    /// Waits until `check` is content with the object, or with its absence.
+    pub(crate) async fn see<K>(
+        &self,
+        namespace: &str,
+        name: &str,
+        what: &str,
+        check: impl Fn(Option<&K>) -> bool,
+    ) where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + Debug
+            + Serialize
+            + DeserializeOwned
+            + Send
+            + 'static,
+    {
+        let api = self.api::<K>(namespace);
+        let look = until(&api, name, what, PATIENCE, |object| {
+            if check(object) { Ok(()) } else { Err(json!(object).to_string()) }
+        });
+        Box::pin(look).await.unwrap();
+    }
+
+    /// Installs definitions of somebody else's kinds.
+    pub(crate) async fn define(&self, definitions: Vec<CustomResourceDefinition>) -> Vec<String> {
+        let names = definitions.iter().map(ResourceExt::name_any).collect();
+        apply_crds(&self.client, definitions).await;
+        names
+    }
+
+    /// `kubectl`, as an administrator; panics with what it says if it fails.
+    pub(crate) async fn kubectl(&self, arguments: &[&str], file: &Path) {
+        let output = Command::new(self.cluster.folder().join("kubectl"))
+            .args(arguments)
+            .arg("-f")
+            .arg(file)
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.cluster.audit().unwrap().mark().unwrap()
+    }
+
+    pub(crate) fn writes_since(&self, mark: Mark) -> Vec<Entry> {
+        self.cluster.audit().unwrap().writes_of(USER, mark).unwrap().objects
+    }
+
+    pub(crate) async fn end(self) {
+        self.operator.stop().await;
+        self.cluster.stop();
+    }
+}
