@@ -44,7 +44,7 @@ async fn main() -> ExitCode {
         eprintln!("demo: a TLS provider was installed twice");
         return ExitCode::FAILURE;
     }
-    match run(&arguments).await {
+    match Box::pin(run(&arguments)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {

@@ -56,7 +56,7 @@ pub(crate) async fn remove(place: &Place, note: &Note) -> Result<()> {
 
 /// Applies the sample.
 pub(crate) async fn create(place: &Place) -> Result<()> {
-    apply(&stacks(place), &serde_saphyr::from_str(SAMPLE)?).await
+    Box::pin(apply(&stacks(place), &serde_saphyr::from_str(SAMPLE)?)).await
 }
 
 /// Applies the sample with one pattern more.
@@ -64,7 +64,7 @@ pub(crate) async fn extend(place: &Place) -> Result<()> {
     let mut stack: PrismStack = serde_saphyr::from_str(SAMPLE)?;
     let addition: StackPattern = serde_saphyr::from_str(ADDITION)?;
     stack.spec.patterns.push(addition);
-    apply(&stacks(place), &stack).await
+    Box::pin(apply(&stacks(place), &stack)).await
 }
 
 /// Waits until the stack is Ready for its current spec, and at rest; tells how each part comes up.

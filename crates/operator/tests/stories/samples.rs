@@ -7,8 +7,8 @@ use std::{
 };
 
 use kube::{Api, ResourceExt, api::ListParams, core::NamespaceResourceScope};
-use prism_api::{PrismCluster, PrismPattern, PrismStack, condition, condition::Condition};
-use prism_plan::conditions::{find, is_true};
+use prism_api::{PrismBackend, PrismCluster, PrismPattern, PrismStack, condition, condition::Condition};
+use prism_plan::conditions::find;
 use prism_testbed::{
     eventually,
     nodes::{self, FakeNode},
@@ -65,12 +65,15 @@ fn taint(nodes: Vec<FakeNode>, key: &str, value: &str) -> Vec<FakeNode> {
 
 /// What all kinds that become Ready have.
 trait Reported: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> {
+    /// Whether nobody can tell how it is: a backend that is only an address.
+    const MAY_BE_UNKNOWN: bool;
     fn report(&self) -> Option<(Option<i64>, &[Condition])>;
 }
 
 macro_rules! reported {
-    ($($kind:ty),*) => {$(
+    ($($kind:ty: $may_be_unknown:literal),*) => {$(
         impl Reported for $kind {
+            const MAY_BE_UNKNOWN: bool = $may_be_unknown;
             fn report(&self) -> Option<(Option<i64>, &[Condition])> {
                 self.status.as_ref().map(|status| (status.observed_generation, status.conditions.as_slice()))
             }
@@ -78,7 +81,7 @@ macro_rules! reported {
     )*};
 }
 
-reported!(PrismCluster, PrismPattern, PrismStack);
+reported!(PrismBackend: true, PrismCluster: false, PrismPattern: false, PrismStack: false);
 
 /// Those that are not Ready and at rest, with what they say; and how many are.
 async fn waiting<K>(world: &World) -> (Vec<String>, usize)
@@ -90,8 +93,9 @@ where
     let mut waiting = Vec::new();
     for object in Box::pin(api.list(&ListParams::default())).await.unwrap() {
         let is_ready = object.report().is_some_and(|(generation, conditions)| {
+            let ready = find(conditions, condition::READY).map(|ready| ready.status.as_str());
             generation == object.meta().generation
-                && is_true(conditions, condition::READY)
+                && (ready == Some("True") || ready == Some("Unknown") && K::MAY_BE_UNKNOWN)
                 && find(conditions, condition::RECONCILING).is_none()
         });
         if is_ready {
@@ -111,6 +115,7 @@ async fn all_ready(world: &World, file: &Path) -> usize {
     let what = format!("everything of {} is Ready", file.display());
     eventually(&what, Duration::from_mins(2), async || {
         let parts = [
+            waiting::<PrismBackend>(world).await,
             waiting::<PrismCluster>(world).await,
             waiting::<PrismStack>(world).await,
             waiting::<PrismPattern>(world).await,
