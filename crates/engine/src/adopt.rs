@@ -37,7 +37,7 @@ impl Engine {
         }
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &child.key.namespace, &child.key.kind.api_resource());
-        let refused = |error: &kube::Error| self.cannot(&child.key, error);
+        let refused = |error: &kube::Error| cannot(&child.key, error);
         let before = api.get(&child.key.name).await.map_err(|error| refused(&error))?;
         let params = PatchParams::apply(self.ledger.manager()).force().dry_run();
         let body = Patch::Apply(child.updating_body(&found.uid()));
@@ -67,19 +67,19 @@ impl Engine {
             ),
         })
     }
+}
 
-    /// The dry run says that a field cannot change.
-    fn cannot(&self, key: &ObjectKey, error: &kube::Error) -> Error {
-        match error {
-            kube::Error::Api(status) if has_code(error, 422) => Error::NameTaken {
-                key: key.clone(),
-                holder: format!(
-                    "was made by somebody else, and cannot be taken over in place: {}",
-                    causes(status)
-                ),
-            },
-            error => Error::of_write(key, error),
-        }
+/// The dry run says that a field cannot change.
+fn cannot(key: &ObjectKey, error: &kube::Error) -> Error {
+    match error {
+        kube::Error::Api(status) if has_code(error, 422) => Error::NameTaken {
+            key: key.clone(),
+            holder: format!(
+                "was made by somebody else, and cannot be taken over in place: {}",
+                causes(status)
+            ),
+        },
+        error => Error::of_write(key, error),
     }
 }
 
@@ -91,11 +91,11 @@ fn causes(status: &kube::core::Status) -> String {
 }
 
 fn named(fields: &[String]) -> String {
-    let mut text = fields.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if fields.len() > NAMED {
-        text.push_str(&format!(" and {} more fields", fields.len() - NAMED));
+    let text = fields.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match fields.len().checked_sub(NAMED) {
+        None | Some(0) => text,
+        Some(more) => format!("{text} and {more} more fields"),
     }
-    text
 }
 
 /// Paths at which `before` and `after` differ, never values: they may be secret.

@@ -112,9 +112,8 @@ impl TransportLayer {
             return None;
         }
         let plural = request.uri().path().rsplit('/').next()?;
-        let pairs = request.uri().query().unwrap_or_default().split('&');
-        let selector =
-            pairs.filter_map(|pair| pair.strip_prefix("labelSelector=")).next().unwrap_or_default();
+        let mut pairs = request.uri().query().unwrap_or_default().split('&');
+        let selector = pairs.find_map(|pair| pair.strip_prefix("labelSelector=")).unwrap_or_default();
         let selector = selector.replace("%2F", "/").replace("%3D", "=");
         self.health.find(&format!("{plural}?{selector}")).or_else(|| self.health.find(plural))
     }

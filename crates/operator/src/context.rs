@@ -91,10 +91,10 @@ impl Reconcile for Context {
         const PATTERN: Kind = kinds::PRISM_PATTERN;
         const BACKEND: Kind = kinds::PRISM_BACKEND;
         match key.kind {
-            CLUSTER => reconcile::<PrismCluster>(self, key, lane).await,
-            STACK => reconcile::<PrismStack>(self, key, lane).await,
-            PATTERN => reconcile::<PrismPattern>(self, key, lane).await,
-            BACKEND => reconcile::<PrismBackend>(self, key, lane).await,
+            CLUSTER => Box::pin(reconcile::<PrismCluster>(self, key, lane)).await,
+            STACK => Box::pin(reconcile::<PrismStack>(self, key, lane)).await,
+            PATTERN => Box::pin(reconcile::<PrismPattern>(self, key, lane)).await,
+            BACKEND => Box::pin(reconcile::<PrismBackend>(self, key, lane)).await,
             _ => Ok(Action::Await),
         }
     }

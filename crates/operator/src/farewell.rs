@@ -31,14 +31,12 @@ pub(crate) async fn stack(ctx: &Context, subject: &Subject<PrismStack>) -> Resul
     for key in due {
         ctx.engine.dismiss(key).await?;
     }
-    match left.filter(|_| !children.is_empty()) {
-        Some(left) => Ok(Action::After(left, Lane::Child)),
-        None => {
-            tell_what_stays(ctx, stack, owner).await;
-            ctx.engine.let_go(owner, &stack.metadata).await?;
-            Ok(Action::Await)
-        }
+    if let Some(left) = left.filter(|_| !children.is_empty()) {
+        return Ok(Action::After(left, Lane::Child));
     }
+    tell_what_stays(ctx, stack, owner).await;
+    ctx.engine.let_go(owner, &stack.metadata).await?;
+    Ok(Action::Await)
 }
 
 /// Patterns go first, then what leads to them, then the admin, then the backends.

@@ -45,11 +45,9 @@ impl Collector for Gauges {
                 set(&mut phases, labels, status.phase == Some(phase))?;
             }
         }
-        drop(phases);
         let help = "1 while a component of a stack is ready";
         let mut components = gauge(&mut encoder, "prism_cluster_components_ready", help)?;
         each(&mut components, &stacks, "component", |status| &status.components)?;
-        drop(components);
         let help = "1 while a pattern of a stack is ready";
         let mut patterns = gauge(&mut encoder, "prism_cluster_patterns_ready", help)?;
         each(&mut patterns, &stacks, "pattern", |status| &status.patterns)

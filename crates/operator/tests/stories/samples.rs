@@ -65,15 +65,15 @@ fn taint(nodes: Vec<FakeNode>, key: &str, value: &str) -> Vec<FakeNode> {
 
 /// What all kinds that become Ready have.
 trait Reported: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope> {
-    /// Whether nobody can tell how it is: a backend that is only an address.
-    const MAY_BE_UNKNOWN: bool;
+    /// Whether it may be anything but Ready: a backend of which a stack knows no more than an address.
+    const IS_ITS_OWN_AFFAIR: bool;
     fn report(&self) -> Option<(Option<i64>, &[Condition])>;
 }
 
 macro_rules! reported {
-    ($($kind:ty: $may_be_unknown:literal),*) => {$(
+    ($($kind:ty: $is_its_own_affair:literal),*) => {$(
         impl Reported for $kind {
-            const MAY_BE_UNKNOWN: bool = $may_be_unknown;
+            const IS_ITS_OWN_AFFAIR: bool = $is_its_own_affair;
             fn report(&self) -> Option<(Option<i64>, &[Condition])> {
                 self.status.as_ref().map(|status| (status.observed_generation, status.conditions.as_slice()))
             }
@@ -95,7 +95,7 @@ where
         let is_ready = object.report().is_some_and(|(generation, conditions)| {
             let ready = find(conditions, condition::READY).map(|ready| ready.status.as_str());
             generation == object.meta().generation
-                && (ready == Some("True") || ready == Some("Unknown") && K::MAY_BE_UNKNOWN)
+                && (ready == Some("True") || ready.is_some() && K::IS_ITS_OWN_AFFAIR)
                 && find(conditions, condition::RECONCILING).is_none()
         });
         if is_ready {

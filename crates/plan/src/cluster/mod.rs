@@ -30,7 +30,7 @@ pub struct Plan {
 /// When it says what a stack cannot follow.
 pub fn plan(cluster: &PrismCluster) -> Result<Plan, Invalid> {
     let spec = cluster.spec.clone();
-    let provisioned = spec.backends.iter().flat_map(|backends| backends.iter());
+    let provisioned = spec.backends.iter().flat_map(prism_api::cluster::ClusterBackends::iter);
     let backends = provisioned.filter(|(_, provision)| provision.is_enabled()).map(|(product, provision)| {
         StackBackend {
             name: product.to_owned(),

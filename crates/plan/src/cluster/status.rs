@@ -87,10 +87,10 @@ fn conditions(
         let said = find(&mirrored.conditions, type_);
         match (type_, &stall) {
             (condition::READY, Some((reason, message))) => {
-                conditions.set(type_, false, reason, message.as_str())
+                conditions.set(type_, false, reason, message.as_str());
             }
             (condition::STALLED, Some((reason, message))) => {
-                conditions.set(type_, true, reason, message.as_str())
+                conditions.set(type_, true, reason, message.as_str());
             }
             (condition::RECONCILING, _) if report.is_paused => {
                 let message =

@@ -80,7 +80,7 @@ pub struct Program {
     pub args: Vec<String>,
     /// Its environment.
     pub env: Vec<EnvVar>,
-    /// ConfigMaps and Secrets whose keys become environment variables.
+    /// `ConfigMap`s and Secrets whose keys become environment variables.
     pub env_from: Vec<EnvFromSource>,
     /// Ports that its Services offer, the one that clients use first.
     pub ports: Vec<Port>,

@@ -44,7 +44,10 @@ pub struct Membership {
 #[must_use]
 pub fn membership(wanted: i32, facts: &ProgramFacts, may_lose_quorum: bool) -> Membership {
     let Some(live) = &facts.stateful_set else {
-        return Membership { replicas: wanted, peers: wanted, voters: wanted, is_refused: false };
+        // It is being made anew, with the members it had.
+        let replicas = if facts.members.is_empty() { wanted } else { count(facts) };
+        let peers = wanted.max(replicas);
+        return Membership { replicas, peers, voters: peers, is_refused: false };
     };
     let known = note(live, labels::MEMBERS).and_then(|count| count.parse().ok()).unwrap_or(live.desired);
     let voters = known.max(live.desired);
@@ -172,6 +175,12 @@ mod tests {
         let membership = membership(wanted, &facts(members, peers), false);
         assert_eq!((membership.replicas, membership.peers), next);
         assert!(!membership.is_refused);
+    }
+
+    #[test]
+    fn a_set_that_is_made_anew_has_the_members_it_had() {
+        let facts = ProgramFacts { stateful_set: None, ..facts(&ALL[..3], 3) };
+        assert_eq!(membership(1, &facts, false).replicas, 3);
     }
 
     #[rstest]

@@ -165,19 +165,19 @@ fn upstream(program: &mut Program, store: Store, peers: i32) {
         .extend([Port { name: "http", number: HTTP_PORT }, Port { name: "raft", number: RAFT_PORT }]);
     let port = |name: &str| program.ports.iter().find(|port| port.name == name).map_or(0, |port| port.number);
     let cluster = members(program, peers).map(|(index, host)| format!("{}={host}:{RAFT_PORT}", index + 1));
-    let mut line = format!(
+    let line = format!(
         "exec prism-admin serve --raft-id $((${{POD_NAME##*-}} + 1)) --cluster {} --raft-addr 0.0.0.0 --raft-port {RAFT_PORT} --advertise-addr ${{POD_NAME}}.{}:{RAFT_PORT} --data-dir {DATA_PATH} --grpc-port {} --http-port {HTTP_PORT} --metrics-port {}",
         cluster.collect::<Vec<_>>().join(","),
         program.headless_name(),
         port(CLIENT_PORT),
         port("metrics"),
     );
-    match store {
-        Store::Raft => {}
-        Store::Sqlite => line.push_str(&format!(" --db sqlite://{DATA_PATH}/admin.db")),
-        Store::Postgres => line.push_str(" --db \"$DATABASE_URL\""),
-    }
-    line.push_str(" \"$@\"");
+    let database = match store {
+        Store::Raft => String::new(),
+        Store::Sqlite => format!(" --db sqlite://{DATA_PATH}/admin.db"),
+        Store::Postgres => " --db \"$DATABASE_URL\"".to_owned(),
+    };
+    let line = format!("{line}{database} \"$@\"");
     program.command = vec!["/bin/sh".to_owned(), "-c".to_owned(), line, "prism-admin".to_owned()];
 }
 

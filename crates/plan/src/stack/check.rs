@@ -1,7 +1,7 @@
 //! What a spec may not say, beyond what the schema sees.
 
 use super::{admin, front, resolved::ResolvedStack};
-use crate::invalid::Invalid;
+use crate::{backend::is_provisioned, invalid::Invalid};
 
 /// Patterns, backends and components name their objects after themselves: they have to keep apart.
 pub(super) fn names(stack: &ResolvedStack) -> Result<(), Invalid> {
@@ -18,8 +18,9 @@ pub(super) fn names(stack: &ResolvedStack) -> Result<(), Invalid> {
         }
     }
     for (index, backend) in stack.spec.backends.iter().enumerate() {
-        let is_provided = backend.spec.provision.as_ref().is_some_and(|provision| provision.is_enabled());
-        if is_provided && stack.spec.patterns.iter().any(|pattern| pattern.name == backend.name) {
+        if is_provisioned(&backend.spec)
+            && stack.spec.patterns.iter().any(|pattern| pattern.name == backend.name)
+        {
             return Err(Invalid::new(
                 format!("spec.backends[{index}].name"),
                 format!(

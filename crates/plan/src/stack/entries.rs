@@ -14,7 +14,7 @@ use super::{
     component::{or, overridden},
     resolved::ResolvedStack,
 };
-use crate::text;
+use crate::{backend::is_provisioned, text};
 
 /// A pattern of the stack, and the object behind it.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +78,7 @@ pub(super) fn backend(stack: &ResolvedStack, entry: &StackBackend, namespace: &s
         deletion_policy: entry.spec.deletion_policy.or(stack.spec.deletion_policy),
         ..entry.spec.clone()
     };
-    let is_provided = spec.provision.as_ref().is_some_and(|provision| provision.is_enabled());
+    let is_provided = is_provisioned(&spec);
     let mut labels = common_labels(stack, "backend");
     labels.insert(labels::BACKEND.to_owned(), entry.name.clone());
     let hash = text::hash_of(&spec);

@@ -8,7 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use prism_api::{pattern::PrismPattern, stack::StackPattern};
 
 use super::{AdminPlan, BackendEntry, Facts, locality};
-use crate::program::{Program, ProgramFacts, quorum};
+use crate::{
+    backend::is_provisioned,
+    program::{Program, ProgramFacts, quorum},
+};
 
 /// What a component waits for: members of the admin that can agree.
 pub(super) fn of_component(
@@ -46,12 +49,13 @@ pub(super) fn of_pattern(
         }
     }
     let used = locality::names(pattern);
-    let is_provided = |backend: &&BackendEntry| {
-        backend.object.spec.provision.as_ref().is_some_and(|provision| provision.is_enabled())
-    };
-    let mut provided = backends.iter().filter(|backend| used.contains(&backend.name)).filter(is_provided);
+    let mut provided = backends
+        .iter()
+        .filter(|backend| used.contains(&backend.name))
+        .filter(|backend| is_provisioned(&backend.object.spec));
     let late = provided.find(|backend| {
-        !facts.backends.get(&place(&backend.object.metadata)).is_some_and(|child| child.ready == Some(true))
+        let child = facts.backends.get(&place(&backend.object.metadata));
+        child.is_none_or(|child| child.ready != Some(true))
     })?;
     Some(format!("it is made when backend {} serves", late.name))
 }

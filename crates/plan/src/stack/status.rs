@@ -227,11 +227,11 @@ fn named(late: &[(&'static str, &ComponentStatus)]) -> String {
     let first = late.iter().take(NAMED).map(|(what, part)| {
         format!("{what} {}: {}", part.name, part.message.as_deref().unwrap_or("not ready"))
     });
-    let mut text = first.collect::<Vec<_>>().join("; ");
-    if late.len() > NAMED {
-        text.push_str(&format!("; and {} more", late.len() - NAMED));
+    let text = first.collect::<Vec<_>>().join("; ");
+    match late.len().checked_sub(NAMED) {
+        None | Some(0) => text,
+        Some(more) => format!("{text}; and {more} more"),
     }
-    text
 }
 
 /// `Reconciling`: something is being written, announced, waited for or rolled out.
