@@ -154,8 +154,8 @@ pub enum ExternalTrafficPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StorageSpec {
-    /// What keeps the data: for the admin, sqlite on the volume or postgres elsewhere. Default:
-    /// sqlite for the admin, no meaning for patterns.
+    /// What keeps the data of the admin: raft (its log, on the volume), sqlite (on the volume), or
+    /// postgres (the backend of that type in the stack). Default: raft. No meaning for others.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub type_: Option<String>,
