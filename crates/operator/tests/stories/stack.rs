@@ -80,6 +80,12 @@ async fn one_object_becomes_a_whole_prism_and_then_is_quiet() {
     assert_eq!((&source["name"], &source["key"]), (&json!("shop-cache-credentials"), &json!("url")));
     assert_eq!(variable("PROXY_ENDPOINT")["value"], json!(status.proxy_endpoint));
 
+    let secret: Secret = story.api().get("shop-cache-credentials").await.unwrap();
+    let password = String::from_utf8(secret.data.unwrap().remove("password").unwrap().0).unwrap();
+    let others = story.writes().into_iter().filter(|write| write.resource != "secrets");
+    let told: Vec<_> = others.map(|write| json!(write.request_object).to_string()).collect();
+    assert!(told.iter().all(|body| !body.contains(&password)), "it stands in its Secret and nowhere else");
+
     let mark = story.mark();
     story.put::<PrismStack>("shop", whole()).await;
     story
