@@ -1,12 +1,13 @@
 //! What a pass came to, and what that means for the conditions that every kind has.
 
 use prism_api::{
-    condition::{self, reason},
+    condition::{self, Condition, reason},
     inventory::InventoryEntry,
+    pattern::Phase,
 };
 
 use crate::{
-    conditions::Conditions,
+    conditions::{Conditions, is_true},
     program::{ProgramPlan, Rollout, StorageVerdict},
 };
 
@@ -85,5 +86,17 @@ pub fn reconciling(
         conditions.set(condition::RECONCILING, true, reason, message.as_str());
     } else if let Some(rollout) = rollout.filter(|rollout| rollout.is_moving) {
         conditions.set(condition::RECONCILING, true, reason::WORKLOAD_PROGRESSING, rollout.message.as_str());
+    }
+}
+
+/// The state in one word.
+#[must_use]
+pub fn phase(conditions: &[Condition], is_serving: bool, before: Option<Phase>) -> Phase {
+    let was_running = matches!(before, Some(Phase::Running | Phase::Degraded | Phase::Failed));
+    match (is_true(conditions, condition::READY), is_true(conditions, condition::STALLED)) {
+        (true, _) => Phase::Running,
+        (false, true) if !is_serving => Phase::Failed,
+        (false, false) if !was_running => Phase::Pending,
+        (false, _) => Phase::Degraded,
     }
 }

@@ -4,7 +4,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use prism_api::{
     backend::PrismBackendSpec,
     cluster::{ClusterPattern, PrismCluster},
@@ -15,7 +15,7 @@ use prism_api::{
 
 pub use status::{is_progress_only, status};
 
-use crate::{invalid::Invalid, text};
+use crate::{invalid::Invalid, owner, text};
 
 /// What is to be done for one cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,14 +106,11 @@ fn metadata(cluster: &PrismCluster, hash: String) -> ObjectMeta {
         namespace: cluster.metadata.namespace.clone(),
         labels: Some(labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()),
         annotations: Some(approval.into_iter().chain([(labels::SPEC_HASH.to_owned(), hash)]).collect()),
-        owner_references: Some(vec![OwnerReference {
-            api_version: "prism.io/v1alpha1".to_owned(),
-            kind: "PrismCluster".to_owned(),
-            name: name.clone(),
-            uid: cluster.metadata.uid.clone().unwrap_or_default(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }]),
+        owner_references: Some(vec![owner::reference(
+            "PrismCluster",
+            &name,
+            cluster.metadata.uid.as_deref().unwrap_or_default(),
+        )]),
         name: Some(name),
         ..ObjectMeta::default()
     }

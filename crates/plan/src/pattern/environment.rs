@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, SecretKeySelector};
+use k8s_openapi::api::core::v1::EnvVar;
 use prism_api::{connection::SecretRef, schema::FreeForm};
 use serde_json::Value;
 
 use super::{backend::Backend, config, resolved::ResolvedPattern};
+use crate::environment::{from_pod, from_secret_if_there, literal, overridden};
 
 /// Patterns that read from a group.
 const CONSUMING: [&str; 4] = ["consumer", "mailbox", "pubsub", "queue"];
@@ -30,7 +31,7 @@ pub(super) fn build(pattern: &ResolvedPattern, files: &BTreeMap<String, String>)
         env.extend(files.contains_key(file).then(|| literal(name, format!("{}/{file}", config::MOUNT_PATH))));
     }
     pattern.backends.iter().for_each(|backend| env.extend(usual(backend)));
-    override_with(env, &pattern.spec.env)
+    overridden(env, &pattern.spec.env)
 }
 
 /// The group of a consumer: as written, or as its settings or its first trigger say, or its name.
@@ -112,34 +113,8 @@ fn address(backend: &Backend) -> Option<Source<'_>> {
     in_secret.map(Source::Secret).or_else(|| backend.url.as_deref().map(Source::Literal))
 }
 
-fn literal(name: &str, value: impl Into<String>) -> EnvVar {
-    EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
-}
-
-fn from_pod(name: &str, path: &str) -> EnvVar {
-    let field_ref = Some(ObjectFieldSelector { field_path: path.to_owned(), api_version: None });
-    sourced(name, EnvVarSource { field_ref, ..EnvVarSource::default() })
-}
-
 /// Optional, so that a Secret which has only an address, or only credentials, starts the pod.
 fn from_secret(name: &str, secret: &SecretRef, what: &str) -> EnvVar {
-    let key = secret.keys.get(what).map_or(what, String::as_str).to_owned();
-    let selector = SecretKeySelector { name: secret.name.clone(), key, optional: Some(true) };
-    sourced(name, EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() })
-}
-
-fn sourced(name: &str, source: EnvVarSource) -> EnvVar {
-    EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
-}
-
-/// One variable of each name: the last one counts, in the place of the first.
-fn override_with(ours: Vec<EnvVar>, theirs: &[EnvVar]) -> Vec<EnvVar> {
-    let mut env: Vec<EnvVar> = Vec::with_capacity(ours.len() + theirs.len());
-    for variable in ours.into_iter().chain(theirs.iter().cloned()) {
-        match env.iter_mut().find(|known| known.name == variable.name) {
-            Some(known) => *known = variable,
-            None => env.push(variable),
-        }
-    }
-    env
+    let key = secret.keys.get(what).map_or(what, String::as_str);
+    from_secret_if_there(name, &secret.name, key)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use prism_api::{
     labels,
     pattern::{ActiveScaler, PrismPattern, PrismPatternSpec},
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     because::Because,
     invalid::Invalid,
+    owner,
     program::{active_scaler, replicas, workload_name},
 };
 
@@ -114,15 +115,8 @@ impl ResolvedPattern {
 
     /// What `metadata.ownerReferences` of every child says.
     #[must_use]
-    pub fn owner_reference(&self) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
-        k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
-            api_version: "prism.io/v1alpha1".to_owned(),
-            kind: "PrismPattern".to_owned(),
-            name: self.name.clone(),
-            uid: self.uid.clone(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }
+    pub fn owner_reference(&self) -> OwnerReference {
+        owner::reference("PrismPattern", &self.name, &self.uid)
     }
 }
 

@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use prism_api::{
     condition::{self, reason},
-    pattern::{ActiveScaler, Phase, PrismPattern, PrismPatternStatus},
+    pattern::{ActiveScaler, PrismPattern, PrismPatternStatus},
 };
 
 use super::{
@@ -12,10 +12,10 @@ use super::{
     facts::Facts,
 };
 use crate::{
-    conditions::{Conditions, is_true},
+    conditions::Conditions,
     invalid::Invalid,
     program::{Rollout, WorkloadFacts},
-    report::{Problem, Report, reconciling, with_storage},
+    report::{Problem, Report, phase, reconciling, with_storage},
 };
 
 /// The status after a pass. `facts` are those after it.
@@ -51,7 +51,7 @@ pub fn status(
 
     PrismPatternStatus {
         observed_generation: pattern.metadata.generation,
-        phase: Some(phase(&conditions, &workload, previous.phase)),
+        phase: Some(phase(&conditions, workload.available > 0, previous.phase)),
         kind: Some(resolved.kind.value),
         workload: Some(resolved.workload.clone()),
         scaler: Some(resolved.scaler),
@@ -86,7 +86,7 @@ pub fn refused(
     let conditions = conditions.finish();
     PrismPatternStatus {
         observed_generation: pattern.metadata.generation,
-        phase: Some(phase(&conditions, &workload, previous.phase)),
+        phase: Some(phase(&conditions, workload.available > 0, previous.phase)),
         replicas: Some(workload.replicas),
         desired_replicas: Some(workload.desired),
         ready_replicas: Some(workload.ready),
@@ -177,17 +177,6 @@ fn scaling_active(conditions: &mut Conditions<'_>, scaler: ActiveScaler, workloa
         workload.desired
     );
     conditions.set(condition::SCALING_ACTIVE, false, reason::SCALER_NOT_SUPPORTED, message);
-}
-
-fn phase(conditions: &[condition::Condition], workload: &WorkloadFacts, before: Option<Phase>) -> Phase {
-    let is_serving = workload.available > 0;
-    let was_running = matches!(before, Some(Phase::Running | Phase::Degraded | Phase::Failed));
-    match (is_true(conditions, condition::READY), is_true(conditions, condition::STALLED)) {
-        (true, _) => Phase::Running,
-        (false, true) if !is_serving => Phase::Failed,
-        (false, false) if !was_running => Phase::Pending,
-        (false, _) => Phase::Degraded,
-    }
 }
 
 fn names(backends: &[Backend]) -> String {

@@ -1,7 +1,7 @@
 //! The admin: the control plane, whose members agree by Raft.
 
 use k8s_openapi::{
-    api::core::v1::{EmptyDirVolumeSource, EnvVar, EnvVarSource, SecretKeySelector, Volume, VolumeMount},
+    api::core::v1::{EmptyDirVolumeSource, EnvVar, Volume, VolumeMount},
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use prism_api::{
@@ -11,10 +11,11 @@ use prism_api::{
 };
 
 use super::{
-    component::{self, CLIENT_PORT, Role, add_env, from_pod},
+    component::{self, CLIENT_PORT, Role, add_env},
     resolved::ResolvedStack,
 };
 use crate::{
+    environment::{from_pod, from_secret},
     invalid::Invalid,
     program::{Port, Program, ProgramFacts, VOLUME, quorum::Membership},
 };
@@ -80,7 +81,7 @@ pub(super) fn program(
     }
     add_env(&mut program, [from_pod("POD_NAME", "metadata.name")]);
     if store == Store::Postgres {
-        add_env(&mut program, [database(stack, spec)]);
+        add_env(&mut program, [database(stack)]);
     }
     match stack.profile {
         RuntimeProfile::Standard => standard(&mut program, spec, store, membership.peers),
@@ -103,7 +104,7 @@ fn store(spec: &AdminSpec) -> Result<Store, Invalid> {
 }
 
 /// The address of the database, from the Secret of the backend of that name.
-fn database(stack: &ResolvedStack, _: &AdminSpec) -> EnvVar {
+fn database(stack: &ResolvedStack) -> EnvVar {
     let secret = stack
         .spec
         .backends
@@ -119,9 +120,7 @@ fn database(stack: &ResolvedStack, _: &AdminSpec) -> EnvVar {
     };
     let key = own.as_ref().and_then(|secret| secret.keys.get("url")).map_or("url", String::as_str).to_owned();
     let name = own.map_or_else(generated, |secret| secret.name);
-    let selector = SecretKeySelector { name, key, optional: None };
-    let source = EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() };
-    EnvVar { name: "DATABASE_URL".to_owned(), value: None, value_from: Some(source) }
+    from_secret("DATABASE_URL", &name, &key)
 }
 
 /// The election, if members elect a leader by a Lease.

@@ -1,7 +1,7 @@
 //! What admin, proxy and web console have in common.
 
 use k8s_openapi::{
-    api::core::v1::{EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector, Probe, TCPSocketAction},
+    api::core::v1::{EnvVar, HTTPGetAction, Probe, TCPSocketAction},
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use prism_api::{
@@ -14,6 +14,7 @@ use prism_api::{
 use super::resolved::ResolvedStack;
 use crate::{
     edge::METRICS_LABEL,
+    environment::overridden,
     program::{Port, Program, ProgramFacts, active_scaler, replicas, workload_name},
 };
 
@@ -168,27 +169,9 @@ pub(super) fn placement(stack: &ResolvedStack, own: Option<Placement>) -> Placem
     Placement { affinity: own.affinity.or_else(|| stack.spec.affinity.clone()), ..own }
 }
 
-/// One variable of each name: those of `theirs` win.
-pub(super) fn overridden(ours: Vec<EnvVar>, theirs: &[EnvVar]) -> Vec<EnvVar> {
-    let is_free = |variable: &EnvVar| theirs.iter().all(|known| known.name != variable.name);
-    ours.into_iter().filter(is_free).chain(theirs.iter().cloned()).collect()
-}
-
 /// Adds variables of the operator's, unless the spec has one of the name.
 pub(super) fn add_env(program: &mut Program, variables: impl IntoIterator<Item = EnvVar>) {
     program.env = overridden(variables.into_iter().collect(), &program.env);
-}
-
-/// A variable with a value.
-pub(super) fn literal(name: &str, value: impl Into<String>) -> EnvVar {
-    EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
-}
-
-/// A variable with a field of the pod.
-pub(super) fn from_pod(name: &str, path: &str) -> EnvVar {
-    let field_ref = Some(ObjectFieldSelector { field_path: path.to_owned(), api_version: None });
-    let source = EnvVarSource { field_ref, ..EnvVarSource::default() };
-    EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
 }
 
 /// The first list, if it has anything in it.

@@ -10,11 +10,8 @@ use prism_api::{
     stack::{StackBackend, StackPattern},
 };
 
-use super::{
-    component::{or, overridden},
-    resolved::ResolvedStack,
-};
-use crate::{backend::is_provisioned, text};
+use super::{component::or, resolved::ResolvedStack};
+use crate::{backend::is_provisioned, environment::overridden, text};
 
 /// A pattern of the stack, and the object behind it.
 #[derive(Clone, Debug, PartialEq)]

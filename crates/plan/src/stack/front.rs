@@ -3,10 +3,13 @@
 use prism_api::{component::ScaledComponentSpec, workload::WorkloadKind};
 
 use super::{
-    component::{self, CLIENT_PORT, Role, add_env, literal},
+    component::{self, CLIENT_PORT, Role, add_env},
     resolved::ResolvedStack,
 };
-use crate::program::{Program, ProgramFacts};
+use crate::{
+    environment::literal,
+    program::{Program, ProgramFacts},
+};
 
 pub(super) const PROXY: Role = Role {
     component: "proxy",

@@ -11,7 +11,7 @@ use prism_api::{
 };
 
 use super::facts::Facts;
-use crate::{defaults::Defaults, text::bounded};
+use crate::{defaults::Defaults, owner, text::bounded};
 
 /// Names of Services, and of the objects that Services are named after, are DNS labels.
 const NAME_LIMIT: usize = 63;
@@ -122,14 +122,7 @@ impl ResolvedStack {
     /// What `metadata.ownerReferences` of every child in the stack's own namespace says.
     #[must_use]
     pub fn owner_reference(&self) -> OwnerReference {
-        OwnerReference {
-            api_version: "prism.io/v1alpha1".to_owned(),
-            kind: "PrismStack".to_owned(),
-            name: self.name.clone(),
-            uid: self.uid.clone(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }
+        owner::reference("PrismStack", &self.name, &self.uid)
     }
 
     /// Labels of whatever belongs to the stack as a whole, or to its `component`.

@@ -5,16 +5,15 @@ use prism_api::{
     component::ComponentStatus,
     condition::{self, reason},
     labels,
-    pattern::Phase,
     stack::{PrismStack, PrismStackStatus, StackSummary},
 };
 
 use super::{AdminPlan, ChildFacts, ComponentPlan, Facts, Plan, component};
 use crate::{
-    conditions::{Conditions, is_true},
+    conditions::Conditions,
     invalid::Invalid,
     program::{ProgramFacts, ProgramPlan, Rollout},
-    report::{Problem, Report, reconciling, with_storage},
+    report::{Problem, Report, phase, reconciling, with_storage},
 };
 
 /// Parts that a message names before it only counts.
@@ -51,7 +50,7 @@ pub fn status(
     let conditions = conditions.finish();
     PrismStackStatus {
         observed_generation: stack.metadata.generation,
-        phase: Some(phase(&conditions, &components, previous.phase)),
+        phase: Some(phase(&conditions, is_serving(&components), previous.phase)),
         summary: Some(StackSummary {
             components: Some(share(&components)),
             patterns: Some(share(&patterns)),
@@ -95,7 +94,7 @@ pub fn refused(stack: &PrismStack, invalid: &Invalid, now: Timestamp) -> PrismSt
     let conditions = conditions.finish();
     PrismStackStatus {
         observed_generation: stack.metadata.generation,
-        phase: Some(phase(&conditions, &previous.components, previous.phase)),
+        phase: Some(phase(&conditions, is_serving(&previous.components), previous.phase)),
         conditions,
         ..previous
     }
@@ -327,17 +326,6 @@ fn share(parts: &[ComponentStatus]) -> String {
     format!("{}/{}", parts.iter().filter(|part| part.ready).count(), parts.len())
 }
 
-fn phase(
-    conditions: &[condition::Condition],
-    components: &[ComponentStatus],
-    before: Option<Phase>,
-) -> Phase {
-    let is_serving = components.iter().any(|part| part.available_replicas.is_some_and(|count| count > 0));
-    let was_running = matches!(before, Some(Phase::Running | Phase::Degraded | Phase::Failed));
-    match (is_true(conditions, condition::READY), is_true(conditions, condition::STALLED)) {
-        (true, _) => Phase::Running,
-        (false, true) if !is_serving => Phase::Failed,
-        (false, false) if !was_running => Phase::Pending,
-        (false, _) => Phase::Degraded,
-    }
+fn is_serving(components: &[ComponentStatus]) -> bool {
+    components.iter().any(|part| part.available_replicas.is_some_and(|count| count > 0))
 }

@@ -4,14 +4,13 @@ use prism_api::labels;
 use sha2::{Digest, Sha256};
 
 use super::{
-    REPLICAS, Wish,
-    environment::{from_pod, from_secret, literal},
-    pod_host,
+    REPLICAS, Wish, pod_host,
     probe::{probes, tcp},
     product::Product,
 };
 use crate::{
     backend::secret,
+    environment::{from_pod, from_secret, literal},
     invalid::Invalid,
     program::{Port, Program, quorum::quorum},
 };

@@ -3,14 +3,13 @@
 use prism_api::labels;
 
 use super::{
-    REPLICAS, Wish,
-    environment::{from_secret, literal},
-    pod_host,
+    REPLICAS, Wish, pod_host,
     probe::{http, probes},
     product::Product,
 };
 use crate::{
     backend::secret,
+    environment::{from_secret, literal},
     invalid::Invalid,
     program::{Port, Program},
 };

@@ -1,6 +1,5 @@
 //! The server of a backend that the operator provides.
 
-mod environment;
 mod kafka;
 mod minio;
 mod nats;
@@ -30,6 +29,7 @@ use super::{
 };
 use crate::{
     invalid::Invalid,
+    owner,
     program::{self, Program, ProgramPlan, StorageVerdict, VOLUME},
 };
 use product::Product;
@@ -156,7 +156,7 @@ fn base(
         field: FIELD.to_owned(),
         name: workload_name(&resolved.name),
         namespace: resolved.namespace.clone(),
-        owner: owner_reference(backend),
+        owner: owner(backend),
         container: resolved.provider.clone(),
         kind: KIND,
         image: product.image(provision),
@@ -193,15 +193,10 @@ fn without_service_links() -> FreeForm {
     FreeForm::from_iter([("spec".to_owned(), json!({"enableServiceLinks": false}))])
 }
 
-fn owner_reference(backend: &PrismBackend) -> OwnerReference {
-    OwnerReference {
-        api_version: "prism.io/v1alpha1".to_owned(),
-        kind: "PrismBackend".to_owned(),
-        name: backend.metadata.name.clone().unwrap_or_default(),
-        uid: backend.metadata.uid.clone().unwrap_or_default(),
-        controller: Some(true),
-        block_owner_deletion: Some(true),
-    }
+fn owner(backend: &PrismBackend) -> OwnerReference {
+    let metadata = &backend.metadata;
+    let (name, uid) = (metadata.name.as_deref(), metadata.uid.as_deref());
+    owner::reference("PrismBackend", name.unwrap_or_default(), uid.unwrap_or_default())
 }
 
 /// A [`Program`] speaks of its storage as of a block; `spec.provision` has the fields side by side.

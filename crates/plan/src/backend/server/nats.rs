@@ -3,14 +3,13 @@
 use prism_api::labels;
 
 use super::{
-    REPLICAS, Wish,
-    environment::{from_pod, from_secret},
-    pod_host,
+    REPLICAS, Wish, pod_host,
     probe::{http, probes},
     product::Product,
 };
 use crate::{
     backend::secret,
+    environment::{from_pod, from_secret},
     invalid::Invalid,
     program::{Port, Program},
 };

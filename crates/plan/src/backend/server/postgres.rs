@@ -1,14 +1,13 @@
 //! `PostgreSQL`: one server with one database.
 
 use super::{
-    Wish,
-    environment::{from_secret, literal},
-    only_one,
+    Wish, only_one,
     probe::{probes, script},
     product::Product,
 };
 use crate::{
     backend::secret,
+    environment::{from_secret, literal},
     invalid::Invalid,
     program::{Port, Program},
 };

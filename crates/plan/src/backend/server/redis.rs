@@ -1,14 +1,13 @@
 //! Redis: one server, its data in an append-only file.
 
 use super::{
-    Wish,
-    environment::from_secret,
-    only_one,
+    Wish, only_one,
     probe::{probes, script},
     product::Product,
 };
 use crate::{
     backend::secret,
+    environment::from_secret,
     invalid::Invalid,
     program::{Port, Program},
 };
