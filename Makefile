@@ -135,10 +135,9 @@ local-status: programs ## Show all of Prism's objects and what the operator made
 
 .PHONY: local-clean
 local-clean: programs ## Remove all of Prism's objects and definitions, and end the local cluster
-	@if [ -e '$(CLUSTER)' ]; then \
-	  $(KUBECTL) delete namespace prism-demo --ignore-not-found && \
-	  $(KUBECTL) delete --ignore-not-found -f $(CRDS); fi
-	@$(if $(IS_LOCAL),$(TESTBED) down,:)
+	@$(if $(IS_LOCAL),$(TESTBED) down,$(KUBECTL) delete namespace prism-demo --ignore-not-found --timeout=2m && \
+	  $(KUBECTL) delete --ignore-not-found --timeout=2m -f $(CRDS) \
+	  || { echo 'A stack goes only while the operator runs: `make run`, in another terminal.' >&2; exit 1; })
 
 ##@ Not in this version
 

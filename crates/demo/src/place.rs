@@ -51,7 +51,8 @@ impl Place {
                 }
             })
             .await?;
-        Ok(Self { client, kubeconfig, kubectl: "kubectl".to_owned(), is_local: false })
+        let kubectl = format!("KUBECONFIG={kubeconfig} kubectl");
+        Ok(Self { client, kubeconfig, kubectl, is_local: false })
     }
 
     async fn local(folder: &Path, steps: &mut Steps) -> Result<Self> {
