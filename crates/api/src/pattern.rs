@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     autoscaling::Autoscaling,
+    backend::DeletionPolicy,
     condition::Condition,
     connection::BackendUse,
     inventory::InventoryEntry,
@@ -208,6 +209,9 @@ pub struct PrismPatternSpec {
     /// How many pods drains and upgrades of nodes may take away at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disruption_budget: Option<DisruptionBudget>,
+    /// What becomes of the volumes when this object is deleted. Default: Retain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
     /// Host and port of the proxy that the runner registers with. Default: the proxy of the stack
     /// the pattern belongs to, otherwise none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

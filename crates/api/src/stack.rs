@@ -96,7 +96,8 @@ pub struct PrismStackSpec {
     /// `status.plan`, by the annotation prism.io/approved-plan. Default: Auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// What becomes of volumes and provisioned data when the stack is deleted. Default: Retain.
+    /// What becomes of volumes and provisioned data when the stack is deleted; those of admin members
+    /// that were removed earlier stay in any case. Default: Retain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
 }

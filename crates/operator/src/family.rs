@@ -30,6 +30,12 @@ pub(crate) fn stack_of(ctx: &Context, metadata: &ObjectMeta) -> Option<Arc<Prism
     guarded.0.as_ref().ok().cloned().map(Arc::new)
 }
 
+/// Whether a stack, and with it what it has made, is to be left alone.
+pub(crate) fn is_paused(stack: &PrismStack) -> bool {
+    let annotation = stack.metadata.annotations.as_ref().and_then(|all| all.get(labels::PAUSED));
+    stack.spec.paused == Some(true) || annotation.is_some_and(|value| value == "true")
+}
+
 /// Namespace and name of the stack that the object with `metadata` belongs to: the one that made it,
 /// or the one that its label names.
 pub(crate) fn stack_key(metadata: &ObjectMeta) -> Option<(String, String)> {

@@ -66,11 +66,12 @@ async fn tell_what_stays(ctx: &Context, stack: &PrismStack, owner: &Owner) {
         let provision = backend.spec.provision.as_ref();
         provision.is_some_and(|provision| provision.is_enabled() && provision.storage.is_some())
     });
-    if stack.spec.deletion_policy == Some(DeletionPolicy::Delete) || !(has_admin || keeps_data) {
+    let has_mail = stack.spec.patterns.iter().any(|pattern| pattern.spec.storage.is_some());
+    if stack.spec.deletion_policy == Some(DeletionPolicy::Delete) || !(has_admin || keeps_data || has_mail) {
         return;
     }
     let note = format!(
-        "the volumes of the stack stay, as spec.deletionPolicy is Retain: delete the PersistentVolumeClaims with the label {}={}, and of its backends, when they are no longer needed",
+        "the volumes of the stack stay, as spec.deletionPolicy is Retain: delete the PersistentVolumeClaims with the label {}={}, and of its patterns and backends, when they are no longer needed",
         labels::STACK,
         owner.key.name
     );

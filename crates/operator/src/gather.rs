@@ -80,7 +80,7 @@ pub(crate) fn service(backend: &PrismBackend, ctx: &Context) -> Option<ServiceFa
     Some(ServiceFacts {
         connection_string: service.annotations().get(labels::CONNECTION_STRING).cloned(),
         backend_type: service.labels().get(labels::BACKEND_TYPE).cloned(),
-        port: ports.first().map(|port| port.port),
+        ports: ports.iter().map(|port| port.port).collect(),
     })
 }
 

@@ -34,7 +34,7 @@ impl Managed for PrismPattern {
     }
 
     fn is_paused(&self, ctx: &Context) -> bool {
-        family::stack_of(ctx, &self.metadata).is_some_and(|stack| stack.spec.paused == Some(true))
+        family::stack_of(ctx, &self.metadata).is_some_and(|stack| family::is_paused(&stack))
     }
 
     fn plan(&self, owner: &Owner, ctx: &Context) -> Result<Plan, Invalid> {

@@ -22,7 +22,7 @@ use prism_plan::{
 
 use crate::{
     context::Context,
-    farewell, gather, kinds,
+    family, farewell, gather, kinds,
     managed::{Managed, Subject},
     steps::{Steps, child, workload_key},
 };
@@ -42,7 +42,7 @@ impl Managed for PrismStack {
     }
 
     fn is_paused(&self, _: &Context) -> bool {
-        self.spec.paused == Some(true)
+        family::is_paused(self)
     }
 
     fn plan(&self, owner: &Owner, ctx: &Context) -> Result<Plan, Invalid> {
@@ -111,7 +111,10 @@ impl Managed for PrismStack {
 }
 
 fn add_admin(steps: &mut Steps, owner: &Owner, admin: &AdminPlan) -> Result<(), serde_json::Error> {
-    let AdminPlan { program, rbac, next_step: _, is_held } = admin;
+    let AdminPlan { program, rbac, next_step: _, waits_for, is_held } = admin;
+    if waits_for.is_some() {
+        return Ok(());
+    }
     let mut needed: Vec<Child> = Vec::new();
     if let Some((role, binding)) = rbac {
         needed.push(child(owner, kinds::ROLE, role)?);

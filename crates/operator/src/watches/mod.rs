@@ -68,7 +68,7 @@ impl Watches {
             "namespaces",
             labels::BACKEND_TYPE,
             |ctx| &ctx.namespaces,
-            |ctx, _| wake::all_stacks(ctx),
+            wake::all_whom_consent_concerns,
         ));
         tasks.spawn(self.clone().others(
             Api::<StorageClass>::all(self.client.clone()),

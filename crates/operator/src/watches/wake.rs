@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Namespace, Service};
 use kube::{Resource, ResourceExt, core::DeserializeGuard};
 use prism_api::{
     backend::PrismBackend,
@@ -60,7 +60,7 @@ pub(super) fn parent<K: Managed>(ctx: &Context, difference: &Difference<Deserial
 /// A stack that is paused, or no longer is, concerns what it has made.
 pub(super) fn patterns_of(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismStack>>) {
     let is_paused = |stack: &Option<Arc<DeserializeGuard<PrismStack>>>| {
-        stack.as_ref().and_then(|stack| stack.0.as_ref().ok()?.spec.paused) == Some(true)
+        stack.as_ref().and_then(|stack| stack.0.as_ref().ok()).is_some_and(family::is_paused)
     };
     let Some(key) = key::<PrismStack>(difference) else { return };
     if is_paused(&difference.before) == is_paused(&difference.after) {
@@ -116,7 +116,23 @@ pub(super) fn backends_behind(ctx: &Arc<Context>, difference: &Difference<Servic
     }
 }
 
-/// Consent of a namespace, or an optional API, may concern any stack.
+/// Consent of a namespace may concern any stack, and the backends that refer to a Service in it.
+pub(super) fn all_whom_consent_concerns(ctx: &Arc<Context>, difference: &Difference<Namespace>) {
+    let Some(namespace) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
+    let name = namespace.name_any();
+    let refers = |backend: &DeserializeGuard<PrismBackend>| {
+        let reference = backend.0.as_ref().ok().and_then(|backend| backend.spec.service_ref.as_ref());
+        reference.is_some_and(|reference| reference.namespace.as_ref() == Some(&name))
+    };
+    for backend in ctx.backends.find(refers) {
+        let key = key_of(kinds::PRISM_BACKEND, backend.as_ref());
+        users(ctx, &key);
+        ctx.queue.add(key, Lane::Child);
+    }
+    all_stacks(ctx);
+}
+
+/// An optional API may concern any stack.
 pub(super) fn all_stacks(ctx: &Arc<Context>) {
     for stack in ctx.stacks.find(|_| true) {
         ctx.queue.add(key_of(kinds::PRISM_STACK, stack.as_ref()), Lane::Child);

@@ -32,7 +32,7 @@ fn whole() -> Value {
         ],
         "patterns": [
             {"name": "sessions", "type": "keyvalue", "backend": "cache", "replicas": 2},
-            {"name": "events", "type": "pubsub", "backend": "bus"},
+            {"name": "events", "type": "mailbox", "backend": "bus", "storage": {"size": "1Gi"}},
         ],
     })
 }
@@ -211,9 +211,9 @@ async fn a_stack_with_two_hundred_patterns_converges_and_an_edit_touches_one() {
     assert_eq!(names, ["shop-p117".to_owned()].into());
 }
 
-/// Everything in the namespace that says that it belongs to the stack, by kind and name.
+/// Everything in the namespace that the operator has made, or had made, by kind and name.
 async fn left_over(story: &Story) -> Vec<String> {
-    let labels = ListParams::default().labels("prism.io/stack=shop");
+    let labels = ListParams::default().labels("app.kubernetes.io/managed-by=prism-operator");
     let mut left = Vec::new();
     macro_rules! look {
         ($($kind:ty),*) => {$(
@@ -240,7 +240,7 @@ async fn left_over(story: &Story) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_stack_leaves_its_data_and_nothing_else_and_with_the_policy_delete_nothing_at_all() {
     let story = Story::begin("farewell").await;
-    for (policy, expected) in [("Retain", 4), ("Delete", 0)] {
+    for (policy, expected) in [("Retain", 6), ("Delete", 0)] {
         let mut spec = whole();
         spec["deletionPolicy"] = json!(policy);
         story.put::<PrismStack>("shop", spec).await;
@@ -259,7 +259,7 @@ async fn a_deleted_stack_leaves_its_data_and_nothing_else_and_with_the_policy_de
         })
         .await
         .unwrap();
-        // Three claims of the admin, and the password of the cache, whose own claim has no label of the stack.
+// Three claims of the admin, one of the cache, one of a pattern, and the password of the cache.
         assert_eq!(left.len(), expected, "{left:?}");
     }
 }

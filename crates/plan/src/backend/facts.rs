@@ -21,6 +21,6 @@ pub struct ServiceFacts {
     pub connection_string: Option<String>,
     /// Its label `prism.io/backend-type`.
     pub backend_type: Option<String>,
-    /// Its first port.
-    pub port: Option<i32>,
+    /// Its ports, in their order.
+    pub ports: Vec<i32>,
 }

@@ -133,7 +133,10 @@ impl<'a> Found<'a> {
         if let Some(address) = &self.facts.connection_string {
             return qualified(address, self.namespace);
         }
-        let port = self.reference.port.or(self.facts.port).or_else(|| provider::default_port(provider));
+        let usual = provider::default_port(provider);
+        let ports = &self.facts.ports;
+        let offered = usual.filter(|usual| ports.contains(usual)).or_else(|| ports.first().copied());
+        let port = self.reference.port.or(offered).or(usual);
         host_port(&format!("{}.{}.svc", self.reference.name, self.namespace), port)
     }
 }

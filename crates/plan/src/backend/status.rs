@@ -78,7 +78,7 @@ fn reachable(conditions: &mut Conditions<'_>, spec: &PrismBackendSpec, backend: 
     }
     let advice = match &spec.service_ref {
         Some(service) => format!(
-            "the Service {} was not found in namespace {}: create it, correct spec.serviceRef, or set spec.connection.url",
+            "no Service {} in namespace {} carries the label prism.io/backend-type, or that namespace has not consented: label them, correct spec.serviceRef, or set spec.connection.url",
             service.name,
             service.namespace.as_ref().unwrap_or(&backend.namespace)
         ),

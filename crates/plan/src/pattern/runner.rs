@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Volume, VolumeMount};
-use prism_api::{labels, workload::Probes};
+use prism_api::{backend::DeletionPolicy, labels, workload::Probes};
 use serde_json::Value;
 
 use super::{config, environment, profile, resolved::ResolvedPattern};
@@ -50,6 +50,7 @@ pub(super) fn program(
         volumes: own_volumes(pattern)?,
         volume_mounts: spec.volume_mounts.clone(),
         storage: spec.storage.clone(),
+        deletes_volumes: spec.deletion_policy == Some(DeletionPolicy::Delete),
         labels: pattern.labels.clone(),
         pod_selector: pattern.pod_selector.clone(),
         pod_labels: spec.pod_labels.clone(),

@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use prism_api::{
     condition::{self, reason},
-    pattern::{ActiveScaler, PrismPattern, PrismPatternStatus},
+    pattern::{PrismPattern, PrismPatternStatus},
 };
 
 use super::{
@@ -14,8 +14,8 @@ use super::{
 use crate::{
     conditions::Conditions,
     invalid::Invalid,
-    program::{Rollout, WorkloadFacts},
-    report::{Problem, Report, phase, reconciling, with_storage},
+    program::Rollout,
+    report::{Problem, Report, phase, reconciling, scaling_active, with_storage},
 };
 
 /// The status after a pass. `facts` are those after it.
@@ -46,7 +46,7 @@ pub fn status(
         conditions.set(condition::STALLED, true, reason, *message);
     }
     backend_resolved(&mut conditions, &resolved.backends);
-    scaling_active(&mut conditions, resolved.scaler, &workload);
+    scaling_active(&mut conditions, resolved.scaler, workload.desired);
     let conditions = conditions.finish();
 
     PrismPatternStatus {
@@ -163,20 +163,6 @@ impl Found {
             Self::NotPermitted => 4,
         }
     }
-}
-
-/// Scalers that this operator cannot run yet leave the workload at the number it has.
-fn scaling_active(conditions: &mut Conditions<'_>, scaler: ActiveScaler, workload: &WorkloadFacts) {
-    let name = match scaler {
-        ActiveScaler::None | ActiveScaler::Hpa => return,
-        ActiveScaler::Keda => "keda",
-        ActiveScaler::Admin => "admin",
-    };
-    let message = format!(
-        "this operator does not run the scaler {name}: the workload stays at {} replicas until it is scaled by hand or set to scaler: hpa",
-        workload.desired
-    );
-    conditions.set(condition::SCALING_ACTIVE, false, reason::SCALER_NOT_SUPPORTED, message);
 }
 
 fn names(backends: &[Backend]) -> String {

@@ -7,6 +7,7 @@ use k8s_openapi::{
 use prism_api::{
     component::{AdminSpec, LeaderElection},
     labels,
+    stack::StackBackend,
     workload::{DisruptionBudget, RuntimeProfile, StorageSpec, WorkloadKind},
 };
 
@@ -103,13 +104,20 @@ fn store(spec: &AdminSpec) -> Result<Store, Invalid> {
     }
 }
 
+/// The backend that the admin keeps its state in.
+pub(super) fn database_of<'a>(stack: &'a ResolvedStack, spec: &AdminSpec) -> Option<&'a StackBackend> {
+    postgres(stack).filter(|_| store(spec) == Ok(Store::Postgres))
+}
+
+fn postgres(stack: &ResolvedStack) -> Option<&StackBackend> {
+    let is_postgres =
+        |backend: &&StackBackend| backend.spec.type_.as_deref().unwrap_or(&backend.name) == "postgres";
+    stack.spec.backends.iter().find(is_postgres)
+}
+
 /// The address of the database, from the Secret of the backend of that name.
 fn database(stack: &ResolvedStack) -> EnvVar {
-    let secret = stack
-        .spec
-        .backends
-        .iter()
-        .find(|backend| backend.spec.type_.as_deref().unwrap_or(&backend.name) == "postgres");
+    let secret = postgres(stack);
     let own = secret.and_then(|backend| {
         let inner = backend.spec.connection.as_ref().and_then(|connection| connection.secret_ref.as_ref());
         inner.or(backend.spec.secret_ref.as_ref()).cloned()

@@ -55,6 +55,7 @@ pub(super) fn pattern(
         image_pull_policy: own.image_pull_policy.or(stack.spec.image_pull_policy),
         image_pull_secrets: or(&own.image_pull_secrets, &stack.spec.image_pull_secrets),
         runtime_profile: own.runtime_profile.or(stack.spec.runtime_profile),
+        deletion_policy: own.deletion_policy.or(stack.spec.deletion_policy),
         proxy_endpoint: own.proxy_endpoint.clone().or_else(|| proxy.map(str::to_owned)),
         placement: placement(stack, &own),
         ports: ports(stack, &own),

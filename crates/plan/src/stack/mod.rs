@@ -77,6 +77,8 @@ pub struct AdminPlan {
     pub rbac: Option<(Role, RoleBinding)>,
     /// What is still to come, while members come or go one at a time.
     pub next_step: Option<String>,
+    /// What it waits for before it is made, if it is not there yet.
+    pub waits_for: Option<String>,
     /// Whether its workload is left as it is, because a change of it is only announced so far.
     pub is_held: bool,
 }
@@ -210,7 +212,8 @@ fn plan_admin(
     let is_there = membership.is_refused || (membership.replicas == wanted && membership.peers == wanted);
     let next_step = (!is_there)
         .then(|| format!("{} members of {wanted}: they come and go one at a time", membership.replicas));
-    Ok(Some(AdminPlan { program, rbac, next_step, is_held }))
+    let waits_for = order::of_admin(stack, spec, facts);
+    Ok(Some(AdminPlan { program, rbac, next_step, waits_for, is_held }))
 }
 
 fn plan_edge(

@@ -1,17 +1,27 @@
-//! What waits for what: backends come before the admin, the admin before the proxy, the proxy before
-//! the patterns.
+//! What waits for what: a database comes before the admin that needs it, the admin before the proxy, the
+//! proxy and the provided backends before the patterns.
 //!
 //! Only what does not exist yet waits: an edit of something that runs never does. And it waits for
 //! something that serves, not for something perfect, so that one lost pod holds up nobody.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use prism_api::{pattern::PrismPattern, stack::StackPattern};
+use prism_api::{component::AdminSpec, pattern::PrismPattern, stack::StackPattern};
 
-use super::{AdminPlan, BackendEntry, Facts, locality};
+use super::{AdminPlan, BackendEntry, Facts, admin, locality, resolved::ResolvedStack};
 use crate::{
     backend::is_provisioned,
     program::{Program, ProgramFacts, quorum},
 };
+
+/// What the admin waits for: the database that it keeps its state in, if the stack provides it.
+pub(super) fn of_admin(stack: &ResolvedStack, spec: &AdminSpec, facts: &Facts) -> Option<String> {
+    let exists = facts.admin.deployment.is_some() || facts.admin.stateful_set.is_some();
+    let database = admin::database_of(stack, spec).filter(|_| !exists)?;
+    let place = (stack.namespace.clone(), stack.child_name(&database.name));
+    let is_late = facts.backends.get(&place).is_none_or(|child| child.ready != Some(true));
+    (is_provisioned(&database.spec) && is_late)
+        .then(|| format!("it is made when backend {} serves", database.name))
+}
 
 /// What a component waits for: members of the admin that can agree.
 pub(super) fn of_component(

@@ -5,6 +5,7 @@ use prism_api::{
     component::ComponentStatus,
     condition::{self, reason},
     labels,
+    pattern::ActiveScaler,
     stack::{PrismStack, PrismStackStatus, StackSummary},
 };
 
@@ -13,7 +14,7 @@ use crate::{
     conditions::Conditions,
     invalid::Invalid,
     program::{ProgramFacts, ProgramPlan, Rollout},
-    report::{Problem, Report, phase, reconciling, with_storage},
+    report::{Problem, Report, phase, reconciling, scaling_active, with_storage},
 };
 
 /// Parts that a message names before it only counts.
@@ -47,6 +48,13 @@ pub fn status(
     }
     parts(&mut conditions, plan, &components, &patterns, &backends);
     advice(&mut conditions, plan);
+    let scaled = plan.proxy.iter().chain(&plan.console).map(|component| &component.program.program);
+    if let Some(program) = scaled
+        .into_iter()
+        .find(|program| program.scaler != ActiveScaler::Hpa && program.scaler != ActiveScaler::None)
+    {
+        scaling_active(&mut conditions, program.scaler, program.replicas);
+    }
     let conditions = conditions.finish();
     PrismStackStatus {
         observed_generation: stack.metadata.generation,
@@ -125,8 +133,9 @@ fn problems(plan: &Plan, report: &Report) -> Vec<Problem> {
 }
 
 fn components(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
-    let admin =
-        plan.admin.as_ref().map(|AdminPlan { program, .. }| of_program("admin", program, None, &facts.admin));
+    let admin = plan.admin.as_ref().map(|AdminPlan { program, waits_for, .. }| {
+        of_program("admin", program, waits_for.as_deref(), &facts.admin)
+    });
     let other = |name, component: &Option<ComponentPlan>, facts| {
         component.as_ref().map(|ComponentPlan { program, waits_for }| {
             of_program(name, program, waits_for.as_deref(), facts)
@@ -314,10 +323,11 @@ fn advice(conditions: &mut Conditions<'_>, plan: &Plan) {
         conditions.set(condition::SPEC_WARNING, true, reason, message);
     }
     if !plan.missing.is_empty() {
-        let messages = plan.missing.iter().map(|missing| {
-            format!("{} of {} is not served here: {}", missing.kind, missing.group, missing.remedy)
-        });
-        let message = messages.collect::<Vec<_>>().join("; ");
+        let kinds: Vec<_> =
+            plan.missing.iter().map(|missing| format!("{} of {}", missing.kind, missing.group)).collect();
+        let mut remedies: Vec<_> = plan.missing.iter().map(|missing| missing.remedy).collect();
+        remedies.dedup();
+        let message = format!("not served here: {}; {}", kinds.join(", "), remedies.join("; "));
         conditions.set(condition::INTEGRATIONS_AVAILABLE, false, reason::API_NOT_INSTALLED, message);
     }
 }

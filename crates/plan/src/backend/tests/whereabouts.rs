@@ -18,8 +18,11 @@ use super::*;
 #[case::a_server_that_is_not_wanted(json!({"type": "redis", "provision": {"enabled": false}}), "redis", None)]
 #[case::a_password(json!({"connectionString": "redis://:canary@cache"}), "redis", Some("redis://cache"))]
 fn where_a_backend_is(#[case] spec: Value, #[case] provider: &str, #[case] endpoint: Option<&str>) {
-    let service =
-        ServiceFacts { backend_type: Some("valkey".to_owned()), port: Some(7777), ..ServiceFacts::default() };
+    let service = ServiceFacts {
+        backend_type: Some("valkey".to_owned()),
+        ports: vec![7777],
+        ..ServiceFacts::default()
+    };
     let resolved = resolve(&backend("store", spec).spec, "store", "shop", Some(&service));
     assert_eq!((resolved.provider.as_str(), resolved.endpoint.as_deref()), (provider, endpoint));
 }
