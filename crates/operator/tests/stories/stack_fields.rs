@@ -398,7 +398,9 @@ fn essence(object: &mut Value) {
     let drawn = ["clusterIP", "clusterIPs"];
     let counted = ["resourceVersion", "uid", "managedFields", "generation", "creationTimestamp"];
     let metadata = object["metadata"].as_object_mut().unwrap();
-    counted.iter().for_each(|field| drop(metadata.remove(*field)));
+    for field in counted {
+        metadata.remove(field);
+    }
     for owner in metadata.get_mut("ownerReferences").and_then(Value::as_array_mut).into_iter().flatten() {
         owner["uid"] = Value::Null;
     }
@@ -416,7 +418,9 @@ fn essence(object: &mut Value) {
         object.remove("data");
     }
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
-        drawn.iter().for_each(|field| drop(spec.remove(*field)));
+        for field in drawn {
+            spec.remove(field);
+        }
     }
 }
 
