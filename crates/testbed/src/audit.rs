@@ -13,16 +13,19 @@ use crate::error::{Error, Result, io};
 
 /// An audit log that the API server goes on writing to.
 ///
-/// A request is in the log before its answer is complete, so what a program did before a mark is never
-/// found behind it.
 #[derive(Debug, Clone)]
 pub struct AuditLog {
     path: PathBuf,
 }
 
-/// A place in the log: what comes later is behind it.
+/// A place in the log, and a moment: behind it is what was received, and written down, later.
+///
+/// The place alone would not do: a watch may tell of a write before the log does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(u64);
+pub struct Mark {
+    offset: u64,
+    at: Timestamp,
+}
 
 /// One answered request.
 #[derive(Debug, Clone)]
@@ -73,14 +76,15 @@ impl AuditLog {
     /// The place where the log ends now.
     pub fn mark(&self) -> Result<Mark> {
         let file = File::open(&self.path).map_err(io("open", &self.path))?;
-        Ok(Mark(file.metadata().map_err(io("read", &self.path))?.len()))
+        let length = file.metadata().map_err(io("read", &self.path))?.len();
+        Ok(Mark { offset: length, at: Timestamp::now() })
     }
 
     /// Requests behind `mark` of users for whom `is_wanted` holds, in the order they were answered.
     pub fn since(&self, mark: Mark, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<Entry>> {
         let mut file = File::open(&self.path).map_err(io("open", &self.path))?;
         let mut text = Vec::new();
-        file.seek(SeekFrom::Start(mark.0))
+        file.seek(SeekFrom::Start(mark.offset))
             .and_then(|_| file.read_to_end(&mut text))
             .map_err(io("read", &self.path))?;
         // The last line may be half written: its request has not been answered yet.
@@ -91,9 +95,10 @@ impl AuditLog {
             let event: Event = serde_json::from_slice(line)
                 .map_err(|error| Error::Malformed { path: self.path.clone(), reason: error.to_string() })?;
             if is_wanted(&event.user.username) {
-                entries.push(event.into());
+                entries.push(Entry::from(event));
             }
         }
+        entries.retain(|entry| entry.received >= mark.at);
         Ok(entries)
     }
 

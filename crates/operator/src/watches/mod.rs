@@ -51,7 +51,7 @@ impl Watches {
             tasks.spawn(self.clone().children(kind));
         }
         tasks.spawn(self.clone().owners::<PrismCluster>(|_, _| ()));
-        tasks.spawn(self.clone().owners::<PrismStack>(wake::patterns_of));
+        tasks.spawn(self.clone().owners::<PrismStack>(wake::by_stack));
         tasks.spawn(self.clone().owners::<PrismPattern>(|_, _| ()));
         tasks.spawn(self.clone().owners::<PrismBackend>(wake::users_of));
         tasks.spawn(self.clone().members());

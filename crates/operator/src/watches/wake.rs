@@ -57,8 +57,21 @@ pub(super) fn parent<K: Managed>(ctx: &Context, difference: &Difference<Deserial
     }
 }
 
+/// A plan that has been announced is carried out by the next look, which needs to see the announcement.
 /// A stack that is paused, or no longer is, concerns what it has made.
-pub(super) fn patterns_of(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismStack>>) {
+pub(super) fn by_stack(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismStack>>) {
+    let plan = |stack: &Option<Arc<DeserializeGuard<PrismStack>>>| {
+        stack.as_ref()?.0.as_ref().ok()?.status.as_ref()?.plan_hash.clone()
+    };
+    if plan(&difference.before) != plan(&difference.after)
+        && let Some(key) = key::<PrismStack>(difference)
+    {
+        ctx.queue.add(key, Lane::Child);
+    }
+    made_by(ctx, difference);
+}
+
+fn made_by(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismStack>>) {
     let is_paused = |stack: &Option<Arc<DeserializeGuard<PrismStack>>>| {
         stack.as_ref().and_then(|stack| stack.0.as_ref().ok()).is_some_and(family::is_paused)
     };

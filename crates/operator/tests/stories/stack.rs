@@ -259,7 +259,7 @@ async fn a_deleted_stack_leaves_its_data_and_nothing_else_and_with_the_policy_de
         })
         .await
         .unwrap();
-// Three claims of the admin, one of the cache, one of a pattern, and the password of the cache.
+        // Three claims of the admin, one of the cache, one of a pattern, and the password of the cache.
         assert_eq!(left.len(), expected, "{left:?}");
     }
 }

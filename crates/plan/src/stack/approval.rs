@@ -33,12 +33,19 @@ impl Approval {
             .iter()
             .map(|action| format!("{} {} {}", action.action, action.object, action.reason))
             .collect();
-        let hash = text::hash(words.join("\n").as_bytes(), 16);
+        let hash = text::hash(format!("{}\n{}", stack.generation, words.join("\n")).as_bytes(), 16);
         let is_announced = stack.announced.as_ref() == Some(&hash);
         let needs_approval = actions.iter().any(|action| action.needs_approval);
         let is_approved = stack.approved.as_ref() == Some(&hash);
         let is_granted = is_announced && (is_approved || !needs_approval);
         Self { actions, hash: Some(hash), is_granted }
+    }
+
+    /// Whether `action` stands in the plan that was announced, and that somebody has agreed to.
+    pub(super) fn agrees_to(stack: &ResolvedStack, action: &PlannedAction) -> bool {
+        stack.announced.is_some()
+            && stack.announced == stack.approved
+            && stack.announced_plan.contains(action)
     }
 
     /// Whether it is a person that is waited for, rather than the next pass.

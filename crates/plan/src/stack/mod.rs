@@ -185,11 +185,8 @@ fn plan_admin(
     let wanted = spec.component.replicas.unwrap_or(1);
     let refused = quorum::membership(wanted, &facts.admin, false);
     let name = stack.child_name(admin::ROLE.component);
-    let mut own = Vec::new();
-    if refused.is_refused {
-        own.push(approval::of_quorum_loss(&name, refused.voters, wanted));
-    }
-    let may_lose = refused.is_refused && Approval::new(stack, own.clone()).is_granted;
+    let loss = refused.is_refused.then(|| approval::of_quorum_loss(&name, refused.voters, wanted));
+    let may_lose = loss.as_ref().is_some_and(|loss| Approval::agrees_to(stack, loss));
     let membership = quorum::membership(wanted, &facts.admin, may_lose);
     if membership.is_refused {
         problems.push((
@@ -208,7 +205,7 @@ fn plan_admin(
     let announced = approval::of_admin(stack, &program, &facts.admin, leaves_log);
     let is_held = !announced.is_empty();
     // A loss of the quorum takes several passes, and what was agreed to must stay the same plan in each.
-    actions.extend(if own.is_empty() { announced } else { own });
+    actions.extend(loss.map_or(announced, |loss| vec![loss]));
     let is_there = membership.is_refused || (membership.replicas == wanted && membership.peers == wanted);
     let next_step = (!is_there)
         .then(|| format!("{} members of {wanted}: they come and go one at a time", membership.replicas));

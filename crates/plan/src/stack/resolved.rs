@@ -6,7 +6,7 @@ use k8s_openapi::{api::core::v1::EnvVar, apimachinery::pkg::apis::meta::v1::Owne
 use prism_api::{
     labels, names,
     observability::Observability,
-    stack::{Approval, PrismStack, PrismStackSpec},
+    stack::{Approval, PlannedAction, PrismStack, PrismStackSpec},
     workload::RuntimeProfile,
 };
 
@@ -37,6 +37,10 @@ pub struct ResolvedStack {
     pub approved: Option<String>,
     /// The plan that the status shows, by its hash.
     pub announced: Option<String>,
+    /// The plan that the status shows.
+    pub announced_plan: Vec<PlannedAction>,
+    /// Generation of the spec: what was agreed to for one is not agreed to for the next.
+    pub generation: i64,
     /// Conventions of the programs.
     pub profile: RuntimeProfile,
     /// What images are called that no spec names.
@@ -58,6 +62,8 @@ impl ResolvedStack {
             uid: stack.metadata.uid.clone().unwrap_or_default(),
             approved: annotations.and_then(|all| all.get(labels::APPROVED_PLAN)).cloned(),
             announced: stack.status.as_ref().and_then(|status| status.plan_hash.clone()),
+            announced_plan: stack.status.as_ref().map(|status| status.plan.clone()).unwrap_or_default(),
+            generation: stack.metadata.generation.unwrap_or_default(),
             profile: spec.runtime_profile.unwrap_or_default(),
             images: Defaults {
                 image_registry: spec
