@@ -13,15 +13,40 @@ use std::{
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{ConfigMap, Service, ServiceAccount},
+    core::v1::{ConfigMap, Secret, Service, ServiceAccount},
     policy::v1::PodDisruptionBudget,
+    rbac::v1::{Role, RoleBinding},
 };
 use kube::{ResourceExt, api::ListParams};
+use prism_api::{PrismBackend, PrismPattern, PrismStack};
 use prism_testbed::fault::{After, FaultProxy};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::support::{Story, groups};
+
+/// What is applied, and has to become Ready.
+#[derive(Clone, Copy)]
+enum Subject {
+    Pattern,
+    Stack,
+}
+
+impl Subject {
+    async fn apply(self, story: &Story, spec: &Value) {
+        match self {
+            Self::Pattern => drop(Box::pin(story.apply("web", spec.clone())).await),
+            Self::Stack => drop(Box::pin(story.put::<PrismStack>("web", spec.clone())).await),
+        }
+    }
+
+    async fn ready(self, story: &Story) {
+        match self {
+            Self::Pattern => drop(Box::pin(story.ready("web")).await),
+            Self::Stack => drop(Box::pin(story.stack_ready("web")).await),
+        }
+    }
+}
 
 /// The operator as its users run it: a process, behind a proxy that counts its writes.
 struct Process {
@@ -49,11 +74,11 @@ impl Process {
         Self { child: Arc::new(Mutex::new(handle.id())), handle }
     }
 
-    /// Waits until the process has been killed, or the pattern is settled without that.
-    async fn killed_or_settled(&mut self, story: &Story) -> bool {
+    /// Waits until the process has been killed, or the subject is settled without that.
+    async fn killed_or_settled(&mut self, subject: Subject, story: &Story) -> bool {
         tokio::select! {
             status = self.handle.wait() => { status.unwrap(); true }
-            _ = story.ready("web") => false,
+            () = subject.ready(story) => false,
         }
     }
 }
@@ -67,14 +92,18 @@ fn kill(pid: u32) {
 /// Children without what differs between two runs, by kind and name.
 async fn children(story: &Story) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
-    let params = ListParams::default().labels("prism.io/pattern-instance=web");
+    let params = ListParams::default().labels("app.kubernetes.io/managed-by=prism-operator");
     macro_rules! list {
         ($($kind:ty),*) => {$(
             for object in story.api::<$kind>().list(&params).await.unwrap() {
-                let body = json!(object);
+                // The namespace is another one in each run.
+                let body = json!(object).to_string().replace(story.namespace.name(), "NAMESPACE");
+                let body: Value = serde_json::from_str(&body).unwrap();
                 let spec = match body.get("spec") {
                     Some(spec) => without_addresses(spec.clone()),
-                    None => body.get("data").cloned().unwrap_or_default(),
+                    // A password is another one in each run, too.
+                    None if stringify!($kind) == "Secret" => Value::Null,
+                    None => body.get("data").or(body.get("rules")).cloned().unwrap_or_default(),
                 };
                 all.insert(format!("{} {}", stringify!($kind), object.name_any()), json!({"labels": object.labels(), "spec": spec}));
             }
@@ -87,7 +116,12 @@ async fn children(story: &Story) -> BTreeMap<String, Value> {
         StatefulSet,
         Service,
         PodDisruptionBudget,
-        HorizontalPodAutoscaler
+        HorizontalPodAutoscaler,
+        Secret,
+        Role,
+        RoleBinding,
+        PrismPattern,
+        PrismBackend
     );
     all
 }
@@ -103,14 +137,14 @@ fn without_addresses(mut spec: Value) -> Value {
 
 /// Applies `specs` one after the other, with a kill after the `nth` write of the last one.
 /// Returns the end state, and whether there were that many writes.
-async fn run(name: &str, specs: &[Value], nth: u64) -> (BTreeMap<String, Value>, bool) {
+async fn run(name: &str, subject: Subject, specs: &[Value], nth: u64) -> (BTreeMap<String, Value>, bool) {
     let story = Story::prepare(name).await;
     let proxy = FaultProxy::for_user(story.bed.cluster(), &story.user, &groups()).await.unwrap();
     let (last, earlier) = specs.split_last().unwrap();
     let mut process = Process::start(&story, &proxy);
     for spec in earlier {
-        story.apply("web", spec.clone()).await;
-        story.ready("web").await;
+        subject.apply(&story, spec).await;
+        subject.ready(&story).await;
     }
     let base = proxy.write_count();
     let (victim, fatal) = (process.child.clone(), Arc::new(AtomicU64::new(base + nth)));
@@ -123,12 +157,12 @@ async fn run(name: &str, specs: &[Value], nth: u64) -> (BTreeMap<String, Value>,
         }
         After::Pass
     });
-    story.apply("web", last.clone()).await;
-    let was_killed = process.killed_or_settled(&story).await;
+    subject.apply(&story, last).await;
+    let was_killed = process.killed_or_settled(subject, &story).await;
     if was_killed {
         process = Process::start(&story, &proxy);
     }
-    story.ready("web").await;
+    subject.ready(&story).await;
     // A look after readiness may still prune; the end state is reached when nothing is written any more.
     settle(&proxy).await;
     let state = children(&story).await;
@@ -147,14 +181,14 @@ async fn settle(proxy: &FaultProxy) {
     }
 }
 
-async fn survives(name: &str, specs: Vec<Value>) {
-    let (expected, _) = run(name, &specs, u64::MAX / 2).await;
+async fn survives(name: &str, subject: Subject, specs: Vec<Value>) {
+    let (expected, _) = run(name, subject, &specs, u64::MAX / 2).await;
     assert!(expected.len() >= 5, "the undisturbed run makes its children: {:?}", expected.keys());
     let mut kills = 0;
     for first in (1..).step_by(4) {
         let runs = (first..first + 4).map(|nth| {
             let specs = &specs;
-            async move { (nth, run(name, specs, nth).await) }
+            async move { (nth, run(name, subject, specs, nth).await) }
         });
         let mut is_over = false;
         for (nth, (state, was_killed)) in futures::future::join_all(runs).await {
@@ -175,7 +209,7 @@ async fn a_kill_after_any_write_of_a_creation_changes_nothing() {
         "pattern": "consumer", "backend": "memstore", "config": {"batch": 1},
         "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
     });
-    survives("crash-create", vec![spec]).await;
+    survives("crash-create", Subject::Pattern, vec![spec]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +219,7 @@ async fn a_kill_after_any_write_of_a_change_of_kind_changes_nothing() {
         "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
     });
     let after = json!({"pattern": "consumer", "kind": "StatefulSet", "backend": "memstore", "replicas": 3, "storage": {"size": "1Gi"}});
-    survives("crash-kind", vec![before, after]).await;
+    survives("crash-kind", Subject::Pattern, vec![before, after]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,5 +230,15 @@ async fn a_kill_after_any_write_of_growing_volumes_changes_nothing() {
             "autoscaling": {"minReplicas": 2, "maxReplicas": 5},
         })
     };
-    survives("crash-grow", vec![spec("1Gi"), spec("2Gi")]).await;
+    survives("crash-grow", Subject::Pattern, vec![spec("1Gi"), spec("2Gi")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_after_any_write_of_a_whole_stack_changes_nothing() {
+    let spec = json!({
+        "admin": {"replicas": 1, "leaderElection": {}},
+        "backends": [{"name": "cache", "type": "redis", "provision": {}}],
+        "patterns": [{"name": "sessions", "type": "keyvalue", "backend": "cache"}],
+    });
+    survives("crash-stack", Subject::Stack, vec![spec]).await;
 }
