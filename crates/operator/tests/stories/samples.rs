@@ -128,6 +128,17 @@ async fn all_ready(world: &World, file: &Path) -> usize {
     .unwrap()
 }
 
+/// Waits until the stacks of clusters have followed them.
+async fn all_gone(world: &World) {
+    let stacks: Api<PrismStack> = Api::all(world.client.clone());
+    eventually("every stack is gone", Duration::from_mins(2), async || {
+        let left = Box::pin(stacks.list(&ListParams::default())).await.unwrap().items;
+        if left.is_empty() { Ok(()) } else { Err(format!("{} are left", left.len())) }
+    })
+    .await
+    .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sample_becomes_ready_and_a_second_apply_writes_nothing() {
     let world = World::begin().await;
@@ -156,6 +167,7 @@ async fn every_sample_becomes_ready_and_a_second_apply_writes_nothing() {
         // Namespaces stay: samples that come later live in them.
         if !std::fs::read_to_string(file).unwrap().contains("kind: Namespace\n") {
             world.kubectl(&["delete", "--wait=true", "--timeout=100s"], file).await;
+            all_gone(&world).await;
         }
     }
     assert!(seen >= 4, "{seen} objects");
