@@ -112,8 +112,6 @@ pub mod reason {
     pub const STORAGE_CLASS_NOT_FOUND: &str = "StorageClassNotFound";
     /// The cluster does not serve an optional API.
     pub const API_NOT_INSTALLED: &str = "ApiNotInstalled";
-    /// The cluster serves them all.
-    pub const API_INSTALLED: &str = "ApiInstalled";
 
     /// The operator cannot run this scaler here.
     pub const SCALER_NOT_SUPPORTED: &str = "ScalerNotSupported";

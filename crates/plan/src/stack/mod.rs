@@ -9,6 +9,7 @@ mod facts;
 mod front;
 mod locality;
 mod order;
+mod parts;
 mod rbac;
 mod resolved;
 mod status;

@@ -1,24 +1,23 @@
 //! What a stack's status says.
 
-use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use prism_api::{
     component::ComponentStatus,
     condition::{self, reason},
-    labels,
     pattern::ActiveScaler,
     stack::{PrismStack, PrismStackStatus, StackSummary},
 };
 
-use super::{AdminPlan, ChildFacts, ComponentPlan, Facts, Plan, component};
+use super::{
+    Facts, Plan, component,
+    parts::{self, NAMED, is_serving, named, share},
+};
 use crate::{
     conditions::Conditions,
     invalid::Invalid,
-    program::{ProgramFacts, ProgramPlan, Rollout},
+    program::Rollout,
     report::{Problem, Report, phase, reconciling, scaling_active, with_storage},
 };
-
-/// Parts that a message names before it only counts.
-const NAMED: usize = 5;
 
 /// The status after a pass. `facts` are those after it.
 #[must_use]
@@ -30,12 +29,12 @@ pub fn status(
     now: Timestamp,
 ) -> PrismStackStatus {
     let previous = stack.status.clone().unwrap_or_default();
-    let components = components(plan, facts);
-    let (patterns, backends) = (patterns(plan, facts), backends(plan, facts));
+    let components = parts::components(plan, facts);
+    let (patterns, backends) = (parts::patterns(plan, facts), parts::backends(plan, facts));
     let problems = problems(plan, &report);
     let mut conditions = Conditions::new(&previous.conditions, stack.metadata.generation, now);
     let stall = problems.iter().find_map(Problem::as_stall);
-    let late = late(&components, &patterns, &backends, plan);
+    let late = parts::late(&components, &patterns, &backends, plan);
 
     match (&stall, late.is_empty()) {
         (Some((reason, message)), _) => conditions.set(condition::READY, false, reason, *message),
@@ -46,7 +45,7 @@ pub fn status(
     if let Some((reason, message)) = &stall {
         conditions.set(condition::STALLED, true, reason, *message);
     }
-    parts(&mut conditions, plan, &components, &patterns, &backends);
+    judge_parts(&mut conditions, plan, &components, &patterns, &backends);
     advice(&mut conditions, plan);
     let scaled = plan.proxy.iter().chain(&plan.console).map(|component| &component.program.program);
     if let Some(program) = scaled
@@ -132,116 +131,6 @@ fn problems(plan: &Plan, report: &Report) -> Vec<Problem> {
     admin.chain(others).fold(problems, with_storage)
 }
 
-fn components(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
-    let admin = plan.admin.as_ref().map(|AdminPlan { program, waits_for, .. }| {
-        of_program("admin", program, waits_for.as_deref(), &facts.admin)
-    });
-    let other = |name, component: &Option<ComponentPlan>, facts| {
-        component.as_ref().map(|ComponentPlan { program, waits_for }| {
-            of_program(name, program, waits_for.as_deref(), facts)
-        })
-    };
-    let proxy = other("proxy", &plan.proxy, &facts.proxy);
-    let console = other("web-console", &plan.console, &facts.console);
-    [admin, proxy, console].into_iter().flatten().collect()
-}
-
-fn of_program(
-    name: &str,
-    plan: &ProgramPlan,
-    waits_for: Option<&str>,
-    facts: &ProgramFacts,
-) -> ComponentStatus {
-    let program = &plan.program;
-    let rollout = Rollout::of(program.kind, facts);
-    let workload = facts.workload(program.kind);
-    ComponentStatus {
-        name: name.to_owned(),
-        kind: Some(program.kind.as_str().to_owned()),
-        object: Some(program.name.clone()),
-        namespace: None,
-        ready: rollout.is_ready,
-        replicas: Some(workload.map_or(program.replicas, |workload| workload.desired)),
-        available_replicas: Some(workload.map_or(0, |workload| workload.available)),
-        message: Some(waits_for.map_or(rollout.message, str::to_owned)),
-    }
-}
-
-fn patterns(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
-    let status = |entry: &super::PatternEntry| {
-        let child = child(&entry.object.metadata, &facts.patterns);
-        of_child(plan, &entry.name, "PrismPattern", &entry.object.metadata, child, entry.waits_for.as_deref())
-    };
-    plan.patterns.iter().map(status).collect()
-}
-
-fn backends(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
-    let status = |entry: &super::BackendEntry| {
-        let child = child(&entry.object.metadata, &facts.backends);
-        of_child(plan, &entry.name, "PrismBackend", &entry.object.metadata, child, None)
-    };
-    plan.backends.iter().map(status).collect()
-}
-
-fn child<'a>(
-    metadata: &ObjectMeta,
-    children: &'a std::collections::BTreeMap<super::Place, ChildFacts>,
-) -> Option<&'a ChildFacts> {
-    let place = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
-    children.get(&place)
-}
-
-fn of_child(
-    plan: &Plan,
-    name: &str,
-    kind: &str,
-    metadata: &ObjectMeta,
-    child: Option<&ChildFacts>,
-    waits_for: Option<&str>,
-) -> ComponentStatus {
-    let hash = metadata.annotations.as_ref().and_then(|all| all.get(labels::SPEC_HASH));
-    let message = match (child, waits_for) {
-        (None, waits_for) => waits_for.map_or("it does not exist yet", |waits_for| waits_for).to_owned(),
-        (Some(child), _) => child.message.clone(),
-    };
-    ComponentStatus {
-        name: name.to_owned(),
-        kind: Some(kind.to_owned()),
-        object: metadata.name.clone(),
-        namespace: metadata.namespace.clone().filter(|namespace| *namespace != plan.stack.namespace),
-        ready: child.is_some_and(|child| child.is_ready(hash)),
-        replicas: child.and_then(|child| child.replicas),
-        available_replicas: child.and_then(|child| child.available),
-        message: Some(message).filter(|message| !message.is_empty()),
-    }
-}
-
-/// Parts that keep the stack from being ready.
-fn late<'a>(
-    components: &'a [ComponentStatus],
-    patterns: &'a [ComponentStatus],
-    backends: &'a [ComponentStatus],
-    plan: &Plan,
-) -> Vec<(&'static str, &'a ComponentStatus)> {
-    let required = plan.backends.iter().zip(backends).filter(|(entry, _)| entry.is_required);
-    let all = (components.iter().map(|part| ("component", part)))
-        .chain(patterns.iter().map(|part| ("pattern", part)))
-        .chain(required.map(|(_, part)| ("backend", part)));
-    all.filter(|(_, part)| !part.ready).collect()
-}
-
-/// The first few parts by name, with what they say.
-fn named(late: &[(&'static str, &ComponentStatus)]) -> String {
-    let first = late.iter().take(NAMED).map(|(what, part)| {
-        format!("{what} {}: {}", part.name, part.message.as_deref().unwrap_or("not ready"))
-    });
-    let text = first.collect::<Vec<_>>().join("; ");
-    match late.len().checked_sub(NAMED) {
-        None | Some(0) => text,
-        Some(more) => format!("{text}; and {more} more"),
-    }
-}
-
 /// `Reconciling`: something is being written, announced, waited for or rolled out.
 fn moving(
     conditions: &mut Conditions<'_>,
@@ -276,22 +165,28 @@ fn moving(
 }
 
 /// One condition for each kind of part that the stack has.
-fn parts(
+fn judge_parts(
     conditions: &mut Conditions<'_>,
     plan: &Plan,
     components: &[ComponentStatus],
     patterns: &[ComponentStatus],
     backends: &[ComponentStatus],
 ) {
-    for (type_, name) in [
-        (condition::ADMIN_HEALTHY, "admin"),
-        (condition::PROXY_HEALTHY, "proxy"),
-        (condition::CONSOLE_HEALTHY, "web-console"),
+    let waits = |component: &Option<super::ComponentPlan>| {
+        component.as_ref().is_some_and(|component| component.waits_for.is_some())
+    };
+    let admin_waits = plan.admin.as_ref().is_some_and(|admin| admin.waits_for.is_some());
+    for (type_, name, waits) in [
+        (condition::ADMIN_HEALTHY, "admin", admin_waits),
+        (condition::PROXY_HEALTHY, "proxy", waits(&plan.proxy)),
+        (condition::CONSOLE_HEALTHY, "web-console", waits(&plan.console)),
     ] {
         if let Some(part) = components.iter().find(|part| part.name == name) {
-            let reason = if part.ready { reason::WORKLOAD_READY } else { reason::WORKLOAD_PROGRESSING };
-            let waits = part.message.as_deref().is_some_and(|message| message.starts_with("it is made when"));
-            let reason = if waits { reason::WAITING_FOR_DEPENDENCY } else { reason };
+            let reason = match (part.ready, waits) {
+                (true, _) => reason::WORKLOAD_READY,
+                (false, true) => reason::WAITING_FOR_DEPENDENCY,
+                (false, false) => reason::WORKLOAD_PROGRESSING,
+            };
             conditions.set(type_, part.ready, reason, part.message.clone().unwrap_or_default());
         }
     }
@@ -330,12 +225,4 @@ fn advice(conditions: &mut Conditions<'_>, plan: &Plan) {
         let message = format!("not served here: {}; {}", kinds.join(", "), remedies.join("; "));
         conditions.set(condition::INTEGRATIONS_AVAILABLE, false, reason::API_NOT_INSTALLED, message);
     }
-}
-
-fn share(parts: &[ComponentStatus]) -> String {
-    format!("{}/{}", parts.iter().filter(|part| part.ready).count(), parts.len())
-}
-
-fn is_serving(components: &[ComponentStatus]) -> bool {
-    components.iter().any(|part| part.available_replicas.is_some_and(|count| count > 0))
 }
