@@ -81,10 +81,7 @@ impl Managed for PrismStack {
         let children = due.map(|entry| child(owner, kinds::PRISM_PATTERN, &entry.object));
         steps.lines.push(vec![children.collect::<Result<_, _>>()?]);
         steps.lines.push(vec![edge_of(owner, edge)?]);
-        steps.keep.extend(kept.iter().map(|kept| match kept {
-            Kept::Pattern((namespace, name)) => ObjectKey::new(kinds::PRISM_PATTERN, namespace, name),
-            Kept::Backend((namespace, name)) => ObjectKey::new(kinds::PRISM_BACKEND, namespace, name),
-        }));
+        steps.keep.extend(kept.iter().flat_map(|kept| kept_keys(owner, kept)));
         Ok(steps)
     }
 
@@ -127,6 +124,19 @@ fn add_admin(steps: &mut Steps, owner: &Owner, admin: &AdminPlan) -> Result<(), 
         steps.keep.push(key(program.program.kind.other()));
     }
     Ok(())
+}
+
+/// Every object that stays with what is kept.
+fn kept_keys(owner: &Owner, kept: &Kept) -> Vec<ObjectKey> {
+    match kept {
+        Kept::Pattern((namespace, name)) => vec![ObjectKey::new(kinds::PRISM_PATTERN, namespace, name)],
+        Kept::Backend((namespace, name)) => vec![ObjectKey::new(kinds::PRISM_BACKEND, namespace, name)],
+        Kept::Component(name) => {
+            let headless = ObjectKey::new(kinds::SERVICE, &owner.key.namespace, &format!("{name}-headless"));
+            let own = kinds::CHILDREN.map(|kind| ObjectKey::new(kind, &owner.key.namespace, name));
+            own.into_iter().chain([headless]).collect()
+        }
+    }
 }
 
 fn edge_of(owner: &Owner, edge: &edge::Children) -> Result<Vec<Child>, serde_json::Error> {

@@ -111,9 +111,9 @@ pub(super) fn of_quorum_loss(name: &str, from: i32, to: i32) -> PlannedAction {
     action("Update", format!("StatefulSet {name}"), reason, true)
 }
 
-/// That an entry which is no longer wanted goes.
-pub(super) fn of_removal(kind: &str, name: &str) -> PlannedAction {
-    action("Delete", format!("{kind} {name}"), "it is no longer in the spec".to_owned(), true)
+/// That something which is no longer wanted goes.
+pub(super) fn of_removal(kind: &str, name: &str, needs_approval: bool) -> PlannedAction {
+    action("Delete", format!("{kind} {name}"), "it is no longer in the spec".to_owned(), needs_approval)
 }
 
 fn action(action: &str, object: String, reason: String, needs_approval: bool) -> PlannedAction {

@@ -11,16 +11,14 @@ mod locality;
 mod order;
 mod parts;
 mod rbac;
+mod removals;
 mod resolved;
 mod status;
 #[cfg(test)]
 mod tests;
 mod warnings;
 
-use k8s_openapi::{
-    api::rbac::v1::{Role, RoleBinding},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use prism_api::{
     condition::reason,
     stack::{PlannedAction, PrismStack},
@@ -57,7 +55,7 @@ pub struct Plan {
     pub backends: Vec<BackendEntry>,
     /// Route from outside, and what monitoring needs.
     pub edge: edge::Children,
-    /// Patterns and backends that are no longer in the spec, and stay until somebody agrees.
+    /// What is no longer in the spec, and stays until its removal has been announced or agreed to.
     pub kept: Vec<Kept>,
     /// What is announced, and whether it may be carried out.
     pub approval: Approval,
@@ -93,9 +91,11 @@ pub struct ComponentPlan {
     pub waits_for: Option<String>,
 }
 
-/// A pattern or backend that stays although it is no longer wanted.
+/// Something that stays although it is no longer wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kept {
+    /// A component, and what surrounds it: the name of its workload.
+    Component(String),
     /// A `PrismPattern`.
     Pattern(Place),
     /// A `PrismBackend`.
@@ -141,8 +141,13 @@ pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
         .collect();
     problems.append(&mut locality.problems);
 
-    let (kept, removals) = removals(&stack, &patterns, &backends, facts);
-    actions.extend(removals);
+    let wanted = removals::Wanted {
+        components: [admin.is_some(), proxy.is_some(), console.is_some()],
+        patterns: &patterns,
+        backends: &backends,
+    };
+    let (kept, removed) = removals::announced(&stack, &wanted, facts);
+    actions.extend(removed);
     let approval = Approval::new(&stack, actions);
     if let Some(admin) = &mut admin {
         admin.is_held = !approval.is_granted && admin.is_held;
@@ -242,28 +247,4 @@ fn plan_edge(
     };
     edge::check(&edge)?;
     Ok(edge::plan(&edge))
-}
-
-/// Entries that exist and are no longer wanted: where a person has to agree, they are announced.
-fn removals(
-    stack: &ResolvedStack,
-    patterns: &[PatternEntry],
-    backends: &[BackendEntry],
-    facts: &Facts,
-) -> (Vec<Kept>, Vec<PlannedAction>) {
-    if !stack.needs_approval() {
-        return (Vec::new(), Vec::new());
-    }
-    let place = |metadata: &ObjectMeta| {
-        (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
-    };
-    let wanted: Vec<_> = patterns.iter().map(|pattern| place(&pattern.object.metadata)).collect();
-    let patterns = facts.patterns.keys().filter(|known| !wanted.contains(known));
-    let wanted: Vec<_> = backends.iter().map(|backend| place(&backend.object.metadata)).collect();
-    let backends = facts.backends.keys().filter(|known| !wanted.contains(known));
-    let of_pattern =
-        |place: &Place| (Kept::Pattern(place.clone()), approval::of_removal("PrismPattern", &place.1));
-    let of_backend =
-        |place: &Place| (Kept::Backend(place.clone()), approval::of_removal("PrismBackend", &place.1));
-    patterns.map(of_pattern).chain(backends.map(of_backend)).unzip()
 }

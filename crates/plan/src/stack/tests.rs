@@ -195,3 +195,16 @@ fn an_admin_that_runs_as_a_deployment_loses_its_log_only_with_approval() {
     assert_eq!((action.action.as_str(), action.object.as_str()), ("Replace", "Deployment shop-admin"));
     assert!(action.needs_approval, "even where nobody asked to agree to plans");
 }
+
+#[test]
+fn an_admin_that_is_switched_off_goes_after_it_was_announced() {
+    let mut facts = Facts { admin: running(3), ..Facts::default() };
+    facts.admin.deployment = None;
+    let mut stack = stack(json!({"admin": {"enabled": false}}));
+    let first = plan(&stack, &facts).unwrap();
+    assert_eq!(first.kept, [Kept::Component("shop-admin".to_owned())]);
+    assert_eq!(first.approval.actions[0].action, "Delete");
+    let status = prism_api::PrismStackStatus { plan_hash: first.approval.hash, ..Default::default() };
+    stack.status = Some(status);
+    assert!(plan(&stack, &facts).unwrap().kept.is_empty(), "it may go now");
+}
