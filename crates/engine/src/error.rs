@@ -57,6 +57,15 @@ impl Error {
         }
     }
 
+    /// Which child it is about, if it is about one.
+    #[must_use]
+    pub fn key(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Rejected { key, .. } | Self::NameTaken { key, .. } | Self::Terminating { key } => Some(key),
+            Self::Unavailable(_) | Self::Fenced => None,
+        }
+    }
+
     /// Sorts the error of a write to `key`.
     #[must_use]
     pub fn of_write(key: &ObjectKey, error: &kube::Error) -> Self {

@@ -76,10 +76,17 @@ pub(crate) async fn apply<K: Managed>(
     Ok(applied)
 }
 
-/// What is no longer wanted goes when all that is wanted is there. A custom resource does not
-/// depend on its neighbours: it has to wait only while the cluster cannot be written to.
+/// What is no longer wanted goes when all that is wanted is there. A custom resource is independent of
+/// its neighbours, and they of it: only the cluster, or a failure of the one that takes its place in
+/// another namespace, holds it up.
 fn may_prune(outcome: &Outcome, key: &ObjectKey) -> bool {
-    let blocks = |error: &Error| !kinds::OWNERS.contains(&key.kind) || error.class() == Class::Retry;
+    let is_independent = |key: &ObjectKey| kinds::OWNERS.contains(&key.kind);
+    let blocks = |error: &Error| match error.key() {
+        _ if error.class() == Class::Retry => true,
+        Some(failed) if failed.kind == key.kind && failed.name == key.name => true,
+        Some(failed) => !is_independent(key) && !is_independent(failed),
+        None => !is_independent(key),
+    };
     !outcome.failed.iter().any(blocks)
 }
 
