@@ -49,7 +49,8 @@ pub(super) fn of_pattern(
     let place = |metadata: &ObjectMeta| {
         (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
     };
-    if facts.patterns.contains_key(&place(&object.metadata)) {
+    // One that moves to another namespace exists as well: it must not go before it has arrived.
+    if facts.patterns.keys().any(|(_, name)| Some(name) == object.metadata.name.as_ref()) {
         return None;
     }
     if let Some(proxy) = proxy {

@@ -142,6 +142,8 @@ fn each_part_waits_for_what_it_needs_and_nothing_that_exists_waits() {
     assert_eq!(waiting(&facts), [false; 4]);
     let names = ["shop-sessions", "shop-events"];
     facts.patterns = names.into_iter().map(|name| (place(name), ChildFacts::default())).collect();
+    facts.patterns.insert(("elsewhere".to_owned(), "shop-sessions".to_owned()), ChildFacts::default());
+    facts.patterns.remove(&place("shop-sessions"));
     (facts.admin, facts.proxy, facts.console) = (running(0), running(0), running(0));
     facts.backends.clear();
     assert_eq!(waiting(&facts), [false; 4], "what exists is never held up by what has failed since");
