@@ -120,12 +120,16 @@ async fn what_is_installed_later_is_used_within_seconds_and_what_goes_stops_noth
     integrations(&world, Some("ServiceMonitor")).await;
     let (code, complaints) = world.operator.get("/readyz").await;
     assert_eq!(code, 200, "{complaints}");
-    let (_, metrics) = world.operator.get("/metrics").await;
-    assert!(metrics.contains(r#"prism_cluster_phase{namespace="shop",cluster="main",phase="running"} 1"#));
-    assert!(
-        metrics.contains(
-            r#"prism_cluster_components_ready{namespace="shop",cluster="main",component="admin"} 1"#
-        )
-    );
+    // The operator may see its own report a moment later than the story does.
+    let expected = [
+        r#"prism_cluster_phase{namespace="shop",cluster="main",phase="running"} 1"#,
+        r#"prism_cluster_components_ready{namespace="shop",cluster="main",component="admin"} 1"#,
+    ];
+    eventually("the metrics say so, too", PATIENCE, async || {
+        let (_, metrics) = world.operator.get("/metrics").await;
+        if expected.iter().all(|line| metrics.contains(line)) { Ok(()) } else { Err(metrics) }
+    })
+    .await
+    .unwrap();
     world.end().await;
 }

@@ -79,7 +79,9 @@ pub(super) fn partition(program: &Program, hash: &str, facts: &ProgramFacts) -> 
     if note(live, labels::TEMPLATE_HASH) != Some(hash) {
         return hold;
     }
-    let is_old = |member: &&Member| live.update_revision.as_deref() != Some(member.revision.as_str());
+    // A set that is new has not told its revision yet.
+    let Some(revision) = live.update_revision.as_deref() else { return hold };
+    let is_old = |member: &&Member| revision != member.revision;
     let Some(next) = facts.members.iter().filter(is_old).map(|member| member.ordinal).max() else {
         return hold;
     };
@@ -153,6 +155,13 @@ mod tests {
     fn a_new_template_replaces_nothing_in_the_write_that_brings_it() {
         let facts = facts(&[(true, NEW), (true, NEW), (true, NEW)], 3);
         assert_eq!(partition(&Program { replicas: 3, ..Program::default() }, "another", &facts), 3);
+    }
+
+    #[test]
+    fn a_set_that_has_not_told_its_revision_replaces_nothing() {
+        let mut facts = facts(&[(false, NEW), (true, NEW), (true, NEW)], 3);
+        facts.stateful_set.as_mut().unwrap().update_revision = None;
+        assert_eq!(partition(&Program { replicas: 3, ..Program::default() }, "h", &facts), 3);
     }
 
     const ALL: [(bool, &str); 5] = [(true, NEW); 5];
