@@ -40,9 +40,8 @@ pub(crate) fn of(stack: &PrismStack, objects: &[Object]) -> String {
         below.push(Node { title: "around it".to_owned(), state: around.join(", "), below: Vec::new() });
     }
     if let Some(missing) = find(&status.conditions, condition::INTEGRATIONS_AVAILABLE) {
-        // Each sentence of the message begins with a kind.
-        let kinds = missing.message.split("; ").filter_map(|sentence| sentence.split(' ').next());
-        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        // What is missing comes first, what to do about it afterwards.
+        let kinds = missing.message.split(';').next().unwrap_or_default();
         let state = format!("{kinds} ({}={})", missing.type_, missing.status);
         below.push(Node { title: "left out".to_owned(), state, below: Vec::new() });
     }
