@@ -43,9 +43,16 @@ impl Managed for PrismBackend {
     }
 
     fn plan(&self, owner: &Owner, ctx: &Context) -> Result<BackendPlan, Invalid> {
-        let password = password::draw().map_err(|_| {
-            Invalid::new("spec.provision", "the machine of the operator has no random numbers for a password")
-        })?;
+        let password = if backend::is_provisioned(&self.spec) {
+            password::draw().map_err(|_| {
+                Invalid::new(
+                    "spec.provision",
+                    "the machine of the operator has no random numbers for a password",
+                )
+            })?
+        } else {
+            String::new()
+        };
         let facts = Facts { password, ..facts(self, owner, ctx) };
         let retains = self.spec.deletion_policy != Some(DeletionPolicy::Delete);
         Ok(BackendPlan { plan: backend::plan(self, &facts)?, retains })

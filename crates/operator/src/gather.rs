@@ -15,6 +15,7 @@ use prism_api::{
 };
 use prism_engine::{
     cache::Cache,
+    ledger::Observed,
     live::WorkloadState,
     object::{ObjectKey, Owner},
 };
@@ -89,12 +90,13 @@ pub(crate) fn stack(owner: &Owner, ctx: &Context) -> stack::Facts {
     let part = |component: &str| program(owner, &child_name(&owner.key.name, component), ctx);
     let admin = child_name(&owner.key.name, "admin");
     let served = |kind| ctx.optional.is_served(kind);
+    let made = ctx.engine.ledger().children(owner);
     stack::Facts {
         admin: ProgramFacts { members: members(&owner.key.namespace, &admin, ctx), ..part("admin") },
         proxy: part("proxy"),
         console: part("web-console"),
-        patterns: children(owner, &ctx.patterns, ctx, pattern_state),
-        backends: children(owner, &ctx.backends, ctx, backend_state),
+        patterns: children(&made, &ctx.patterns, pattern_state),
+        backends: children(&made, &ctx.backends, backend_state),
         consents: ctx.namespaces.find(|_| true).iter().map(|namespace| consent(namespace)).collect(),
         scope: ctx.scope.clone(),
         apis: Apis {
@@ -108,15 +110,14 @@ pub(crate) fn stack(owner: &Owner, ctx: &Context) -> stack::Facts {
     }
 }
 
-/// Custom resources that `owner` has made. What the ledger knows of and the cache does not yet show
+/// Custom resources of one kind among those that somebody has `made`. What the ledger knows of and the cache does not yet show
 /// is there, and has nothing to tell.
 fn children<K: Managed>(
-    owner: &Owner,
+    made: &[(ObjectKey, Observed)],
     cache: &Cache<DeserializeGuard<K>>,
-    ctx: &Context,
     state: fn(&K) -> ChildFacts,
 ) -> BTreeMap<Place, ChildFacts> {
-    let of_kind = ctx.engine.ledger().children(owner).into_iter().filter(|(key, _)| key.kind == K::KIND);
+    let of_kind = made.iter().filter(|(key, _)| key.kind == K::KIND);
     let facts = of_kind.map(|(key, seen)| {
         let cached = cache.get(&key.namespace, &key.name);
         let cached = cached.filter(|object| object.meta().uid.as_deref() == Some(&*seen.uid));
@@ -149,7 +150,6 @@ fn common_state(
     observed: Option<i64>,
 ) -> ChildFacts {
     let ready = find(conditions, condition::READY);
-    let stalled = find(conditions, condition::STALLED).filter(|stalled| stalled.status == "True");
     ChildFacts {
         is_current: observed == metadata.generation,
         spec_hash: metadata.annotations.as_ref().and_then(|all| all.get(labels::SPEC_HASH)).cloned(),
@@ -159,7 +159,6 @@ fn common_state(
             _ => None,
         }),
         message: ready.map(|ready| ready.message.clone()).unwrap_or_default(),
-        stall: stalled.map(|stalled| (stalled.reason.clone(), stalled.message.clone())),
         ..ChildFacts::default()
     }
 }

@@ -7,6 +7,7 @@ use kube::{Resource, ResourceExt, core::DeserializeGuard};
 use prism_api::{
     backend::PrismBackend,
     condition::{self, reason},
+    connection::ServiceRef,
     labels,
     stack::PrismStack,
 };
@@ -115,34 +116,33 @@ fn users(ctx: &Context, backend: &ObjectKey) {
 pub(super) fn backends_behind(ctx: &Arc<Context>, difference: &Difference<Service>) {
     let Some(service) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
     let (namespace, name) = (service.namespace(), service.name_any());
-    let refers = |backend: &DeserializeGuard<PrismBackend>| {
-        let reference = backend.0.as_ref().ok().and_then(|backend| backend.spec.service_ref.as_ref());
-        reference.is_some_and(|reference| {
-            let home = || backend.namespace();
-            reference.name == name && reference.namespace.clone().or_else(home) == namespace
-        })
+    let refers = |home: Option<String>, reference: &ServiceRef| {
+        reference.name == name && reference.namespace.clone().or(home) == namespace
     };
-    for backend in ctx.backends.find(refers) {
-        let key = key_of(kinds::PRISM_BACKEND, backend.as_ref());
-        users(ctx, &key);
-        ctx.queue.add(key, Lane::Child);
-    }
+    backends(ctx, refers);
 }
 
 /// Consent of a namespace may concern any stack, and the backends that refer to a Service in it.
 pub(super) fn all_whom_consent_concerns(ctx: &Arc<Context>, difference: &Difference<Namespace>) {
     let Some(namespace) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
     let name = namespace.name_any();
-    let refers = |backend: &DeserializeGuard<PrismBackend>| {
+    let refers = |_, reference: &ServiceRef| reference.namespace.as_ref() == Some(&name);
+    backends(ctx, refers);
+    all_stacks(ctx);
+}
+
+/// Wakes the backends of which `refers` is true, told their namespace and their reference to a Service,
+/// and the patterns that may mean them.
+fn backends(ctx: &Context, refers: impl Fn(Option<String>, &ServiceRef) -> bool) {
+    let found = ctx.backends.find(|backend| {
         let reference = backend.0.as_ref().ok().and_then(|backend| backend.spec.service_ref.as_ref());
-        reference.is_some_and(|reference| reference.namespace.as_ref() == Some(&name))
-    };
-    for backend in ctx.backends.find(refers) {
+        reference.is_some_and(|reference| refers(backend.namespace(), reference))
+    });
+    for backend in found {
         let key = key_of(kinds::PRISM_BACKEND, backend.as_ref());
         users(ctx, &key);
         ctx.queue.add(key, Lane::Child);
     }
-    all_stacks(ctx);
 }
 
 /// An optional API may concern any stack.

@@ -28,6 +28,12 @@ impl ProgramFacts {
             WorkloadKind::StatefulSet => self.stateful_set.as_ref(),
         }
     }
+
+    /// The workload of that kind, or the one of the other kind that it takes the place of.
+    #[must_use]
+    pub fn running(&self, kind: WorkloadKind) -> Option<&WorkloadFacts> {
+        self.workload(kind).or(self.workload(kind.other()))
+    }
 }
 
 /// A workload as it is in the cluster.

@@ -32,10 +32,7 @@ use prism_api::{
     pattern::ActiveScaler,
     placement::Placement,
     schema::FreeForm,
-    workload::{
-        DisruptionBudget, ImagePullPolicy, LocalRef, Probes, RuntimeProfile, ServiceSpec, StorageSpec,
-        WorkloadKind,
-    },
+    workload::{DisruptionBudget, ImagePullPolicy, LocalRef, Probes, ServiceSpec, StorageSpec, WorkloadKind},
 };
 
 pub(crate) use children::metadata;
@@ -72,8 +69,6 @@ pub struct Program {
     pub image_pull_policy: Option<ImagePullPolicy>,
     /// Secrets for pulling it.
     pub image_pull_secrets: Vec<LocalRef>,
-    /// Conventions of the program.
-    pub profile: RuntimeProfile,
     /// Program to start in place of the image's own.
     pub command: Vec<String>,
     /// Its arguments.
@@ -244,7 +239,7 @@ pub fn replicas(
     let Some(autoscaling) = autoscaling.filter(|autoscaling| autoscaling.is_enabled()) else {
         return wanted;
     };
-    let running = facts.workload(kind).or(facts.workload(kind.other())).map(|workload| workload.desired);
+    let running = facts.running(kind).map(|workload| workload.desired);
     let floor = autoscaling.min_replicas.unwrap_or(1);
     let ceiling = autoscaling.max_replicas.unwrap_or(i32::MAX).max(floor);
     running.or(last).unwrap_or(wanted).clamp(floor, ceiling)

@@ -79,7 +79,6 @@ pub(super) fn program(stack: &ResolvedStack, role: &Role, spec: &ComponentSpec) 
         image: spec.image.clone().unwrap_or_else(|| stack.images.image(&format!("prism-{}", role.component))),
         image_pull_policy: spec.image_pull_policy.or(stack.spec.image_pull_policy),
         image_pull_secrets: or(&spec.image_pull_secrets, &stack.spec.image_pull_secrets),
-        profile: stack.profile,
         args: spec.args.clone(),
         env: overridden(stack.telemetry(&stack.child_name(role.component)), &spec.env),
         env_from: spec.env_from.clone(),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use crate::{defaults::Defaults, edge::Apis, program::ProgramFacts};
 
 /// All that a plan depends on, beside the stack itself.
@@ -30,6 +32,11 @@ pub struct Facts {
 /// Namespace and name of an object.
 pub type Place = (String, String);
 
+/// Where the object with `metadata` is.
+pub(super) fn place(metadata: &ObjectMeta) -> Place {
+    (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+}
+
 /// A `PrismPattern` or `PrismBackend` of the stack, as far as it tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChildFacts {
@@ -43,8 +50,6 @@ pub struct ChildFacts {
     pub message: String,
     /// Reason and message of what is wrong with a backend it names.
     pub complaint: Option<(String, String)>,
-    /// Reason and message of what its user has to mend.
-    pub stall: Option<(String, String)>,
     /// Pods that are wanted.
     pub replicas: Option<i32>,
     /// Pods that serve.

@@ -4,10 +4,9 @@
 //! Only what does not exist yet waits: an edit of something that runs never does. And it waits for
 //! something that serves, not for something perfect, so that one lost pod holds up nobody.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use prism_api::{component::AdminSpec, pattern::PrismPattern, stack::StackPattern};
 
-use super::{AdminPlan, BackendEntry, Facts, admin, locality, resolved::ResolvedStack};
+use super::{AdminPlan, BackendEntry, Facts, admin, facts::place, locality, resolved::ResolvedStack};
 use crate::{
     backend::is_provisioned,
     program::{Program, ProgramFacts, quorum},
@@ -30,10 +29,9 @@ pub(super) fn of_component(
     admin: Option<&AdminPlan>,
     facts: &Facts,
 ) -> Option<String> {
-    let exists = own.workload(program.kind).or(own.workload(program.kind.other())).is_some();
+    let exists = own.running(program.kind).is_some();
     let admin = admin.filter(|_| !exists)?;
-    let kind = admin.program.program.kind;
-    let running = facts.admin.workload(kind).or(facts.admin.workload(kind.other()));
+    let running = facts.admin.running(admin.program.program.kind);
     let can_agree = running.is_some_and(|admin| admin.available >= quorum::quorum(admin.desired));
     (!can_agree).then(|| format!("it is made when {} serves", admin.program.program.name))
 }
@@ -46,15 +44,12 @@ pub(super) fn of_pattern(
     backends: &[BackendEntry],
     facts: &Facts,
 ) -> Option<String> {
-    let place = |metadata: &ObjectMeta| {
-        (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
-    };
     // One that moves to another namespace exists as well: it must not go before it has arrived.
     if facts.patterns.keys().any(|(_, name)| Some(name) == object.metadata.name.as_ref()) {
         return None;
     }
     if let Some(proxy) = proxy {
-        let running = facts.proxy.workload(proxy.kind).or(facts.proxy.workload(proxy.kind.other()));
+        let running = facts.proxy.running(proxy.kind);
         if running.is_none_or(|running| running.available == 0 && running.desired > 0) {
             return Some(format!("it is made when {} serves", proxy.name));
         }

@@ -1,11 +1,9 @@
 //! The parts of a stack, one by one.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use prism_api::{component::ComponentStatus, labels};
 
-use super::{AdminPlan, BackendEntry, ChildFacts, ComponentPlan, Facts, PatternEntry, Place, Plan};
+use super::{AdminPlan, BackendEntry, ChildFacts, ComponentPlan, Facts, PatternEntry, Plan, facts::place};
 use crate::program::{ProgramFacts, ProgramPlan, Rollout};
 
 /// Parts that a message names before it only counts.
@@ -48,7 +46,7 @@ fn of_program(
 
 pub(super) fn patterns(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
     let status = |entry: &PatternEntry| {
-        let child = child(&entry.object.metadata, &facts.patterns);
+        let child = facts.patterns.get(&place(&entry.object.metadata));
         of_child(plan, &entry.name, "PrismPattern", &entry.object.metadata, child, entry.waits_for.as_deref())
     };
     plan.patterns.iter().map(status).collect()
@@ -56,15 +54,10 @@ pub(super) fn patterns(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
 
 pub(super) fn backends(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
     let status = |entry: &BackendEntry| {
-        let child = child(&entry.object.metadata, &facts.backends);
+        let child = facts.backends.get(&place(&entry.object.metadata));
         of_child(plan, &entry.name, "PrismBackend", &entry.object.metadata, child, None)
     };
     plan.backends.iter().map(status).collect()
-}
-
-fn child<'a>(metadata: &ObjectMeta, children: &'a BTreeMap<Place, ChildFacts>) -> Option<&'a ChildFacts> {
-    let place = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
-    children.get(&place)
 }
 
 fn of_child(
@@ -77,7 +70,7 @@ fn of_child(
 ) -> ComponentStatus {
     let hash = metadata.annotations.as_ref().and_then(|all| all.get(labels::SPEC_HASH));
     let message = match (child, waits_for) {
-        (None, waits_for) => waits_for.map_or("it does not exist yet", |waits_for| waits_for).to_owned(),
+        (None, waits_for) => waits_for.unwrap_or("it does not exist yet").to_owned(),
         (Some(child), _) => child.message.clone(),
     };
     ComponentStatus {

@@ -1,10 +1,10 @@
 //! What exists and is no longer wanted: announced before it goes, where that is more than a pod.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use prism_api::{stack::PlannedAction, workload::WorkloadKind};
 
 use super::{
-    BackendEntry, Facts, Kept, PatternEntry, Place, admin, approval, front, resolved::ResolvedStack,
+    BackendEntry, Facts, Kept, PatternEntry, Place, admin, approval, facts::place, front,
+    resolved::ResolvedStack,
 };
 use crate::program::workload_name;
 
@@ -59,8 +59,4 @@ fn entries(wanted: &Wanted<'_>, facts: &Facts) -> Vec<(Kept, PlannedAction)> {
     let patterns = facts.patterns.keys().filter(|known| !patterns.contains(known)).map(pattern);
     let backends = facts.backends.keys().filter(|known| !backends.contains(known)).map(backend);
     patterns.chain(backends).collect()
-}
-
-fn place(metadata: &ObjectMeta) -> Place {
-    (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }

@@ -2,7 +2,7 @@
 
 use prism_api::condition::reason;
 
-use super::{Facts, PatternEntry, admin, component, front, resolved::ResolvedStack};
+use super::{Facts, PatternEntry, admin, component, facts::place, front, resolved::ResolvedStack};
 
 /// Port of the protocol that Jaeger spoke before it took OTLP.
 const JAEGER_THRIFT_PORT: &str = ":14268";
@@ -50,11 +50,8 @@ pub(super) fn of(
         ));
     }
     for entry in patterns {
-        let place = (
-            entry.object.metadata.namespace.clone().unwrap_or_default(),
-            entry.object.metadata.name.clone().unwrap_or_default(),
-        );
-        let complaint = facts.patterns.get(&place).and_then(|child| child.complaint.as_ref());
+        let child = facts.patterns.get(&place(&entry.object.metadata));
+        let complaint = child.and_then(|child| child.complaint.as_ref());
         if let Some((found, message)) = complaint {
             let reason = if found == reason::REF_NOT_PERMITTED {
                 reason::REF_NOT_PERMITTED

@@ -51,10 +51,6 @@ pub struct Server {
     pub secret: Secret,
     /// What runs it.
     pub program: ProgramPlan,
-    /// Name of the workload.
-    pub name: String,
-    /// Kind of the workload.
-    pub kind: WorkloadKind,
 }
 
 /// What the products have to know, beside the [`Program`] they fill in.
@@ -117,9 +113,8 @@ pub(super) fn plan(
     let policy = backend.spec.deletion_policy.unwrap_or_default();
     let secret =
         secret::build(&program, &resolved.name, login.data(address, (product.secret_data)(uid)), policy);
-    let name = program.name.clone();
     let program = in_words_of_provision(program.plan(&facts.server)?);
-    Ok(Server { secret, program, name, kind: KIND })
+    Ok(Server { secret, program })
 }
 
 /// A server that runs cannot become another product: neither its data nor its credentials would fit.

@@ -182,6 +182,6 @@ fn messages_about_volumes_name_the_fields_of_the_spec(
 fn long_names_become_names_that_kubernetes_takes() {
     let plan = planned(&"s".repeat(63), json!({"type": "nats", "provision": {"replicas": 3}}));
     let server = plan.server.as_ref().unwrap();
-    assert_eq!(server.name.len(), 52);
-    assert!(plan.backend.endpoint.as_ref().unwrap().contains(&server.name));
+    assert_eq!(server.program.program.name.len(), 52);
+    assert!(plan.backend.endpoint.as_ref().unwrap().contains(&server.program.program.name));
 }
