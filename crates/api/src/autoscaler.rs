@@ -12,6 +12,7 @@ use crate::{
     condition::Condition,
     inventory::InventoryEntry,
     metric::Metric,
+    scaling::{ScalingDecision, ScalingWindow},
 };
 
 /// What to scale, and by which metrics.
@@ -80,6 +81,10 @@ pub struct PrismAutoscalerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "Active"))]
     pub mode: Option<ScalingMode>,
+    /// Times with limits of their own. Of several that are open, the first counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub windows: Vec<ScalingWindow>,
 }
 
 /// What to scale.
@@ -129,10 +134,9 @@ pub struct PrismAutoscalerStatus {
     /// When the number of replicas was last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_scale_time: Option<Time>,
-    /// Each metric, as last read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub current_metrics: Vec<MetricReading>,
+    /// Why the number of replicas is what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingDecision>,
     /// Value of the annotation prism.io/reconcile-requested-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
@@ -140,24 +144,4 @@ pub struct PrismAutoscalerStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub inventory: Vec<InventoryEntry>,
-}
-
-/// A metric, as last read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct MetricReading {
-    /// Name of the metric.
-    pub name: String,
-    /// What was read; absent if nothing could be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub current: Option<String>,
-    /// What to aim at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// Replicas that this metric asks for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub desired_replicas: Option<i32>,
-    /// Why nothing could be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
 }

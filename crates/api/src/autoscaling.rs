@@ -7,7 +7,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metric::{Metric, TargetType};
+use crate::{
+    metric::{Metric, TargetType},
+    scaling::ScalingWindow,
+};
 
 /// How the number of replicas follows the load.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -23,10 +26,6 @@ use crate::metric::{Metric, TargetType};
     validation = Rule::new("!has(self.scaler) || !has(self.strategy) || self.scaler == self.strategy")
         .message("autoscaling.scaler and its alias strategy differ: keep scaler and remove strategy")
         .field_path(".strategy"),
-    validation = Rule::new("!self.enabled || !((has(self.scaler) && self.scaler == 'keda') || (has(self.strategy) && self.strategy == 'keda')) || (has(self.triggers) && size(self.triggers) > 0) || (has(self.metrics) && size(self.metrics) > 0) || has(self.targetCPUUtilizationPercentage) || has(self.targetCPUUtilization) || has(self.targetCPU) || has(self.targetMemoryUtilizationPercentage) || has(self.targetMemoryUtilization) || has(self.targetMemory)")
-        .message("autoscaling.triggers needs at least one trigger for the scaler keda: add one, or use the scaler hpa")
-        .field_path(".triggers")
-        .reason(Reason::FieldValueRequired),
     validation = Rule::new("(has(self.targetCPUUtilizationPercentage) ? 1 : 0) + (has(self.targetCPUUtilization) ? 1 : 0) + (has(self.targetCPU) ? 1 : 0) <= 1")
         .message("autoscaling takes one CPU target: keep targetCPUUtilizationPercentage and remove its aliases targetCPUUtilization and targetCPU")
         .field_path(".targetCPUUtilizationPercentage")
@@ -112,7 +111,8 @@ pub struct Autoscaling {
     /// Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_to_original_replica_count: Option<bool>,
-    /// KEDA triggers, for the scaler keda. The trigger that asks for most replicas wins.
+    /// KEDA triggers, for the scaler keda. The trigger that asks for most replicas wins. Default: what
+    /// the backend of the pattern has waiting.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub triggers: Vec<Trigger>,
@@ -123,6 +123,10 @@ pub struct Autoscaling {
     /// For the scaler admin: `Shadow` computes and reports, and changes nothing. Default: Active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ScalingMode>,
+    /// Times with limits of their own, for all scalers. Of several that are open, the first counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub windows: Vec<ScalingWindow>,
 }
 
 impl Autoscaling {

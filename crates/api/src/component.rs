@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     autoscaling::Autoscaling,
     placement::Placement,
+    scaling::ScalingDecision,
     schema::FreeForm,
     workload::{DisruptionBudget, ImagePullPolicy, LocalRef, Probes, ServiceSpec, StorageSpec, WorkloadKind},
 };
@@ -189,6 +190,9 @@ pub struct ComponentStatus {
     /// Pods that serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_replicas: Option<i32>,
+    /// Why the number of replicas is what it is. Absent without a scaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingDecision>,
     /// What to know or do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

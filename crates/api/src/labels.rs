@@ -68,3 +68,9 @@ pub const SPEC_HASH: &str = "prism.io/spec-hash";
 /// On an object that the operator may take over although it did not make it: `"true"` agrees to what
 /// that changes in it.
 pub const ADOPT: &str = "prism.io/adopt";
+/// On a custom resource: `"true"` stops all its scaling where it is; on a stack, a list of components
+/// such as `proxy, web-console` stops those.
+pub const SCALING_PAUSED: &str = "prism.io/scaling-paused";
+/// On a custom resource: the number of replicas to run, whatever the metrics say: `7`; on a stack, by
+/// component: `proxy=7, web-console=2`.
+pub const PINNED_REPLICAS: &str = "prism.io/pinned-replicas";

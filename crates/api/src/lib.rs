@@ -28,6 +28,7 @@ pub mod namespace;
 pub mod observability;
 pub mod pattern;
 pub mod placement;
+pub mod scaling;
 pub mod schema;
 pub mod stack;
 pub mod workload;

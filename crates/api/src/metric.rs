@@ -117,8 +117,8 @@ pub struct AdminMetricQuery {
 /// The value that a metric of the admin or of Prometheus should have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.value) || has(self.averageValue) || has(self.averageUtilization)")
-    .message("target needs a number to aim at: set value or averageValue")
+#[x_kube(validation = Rule::new("has(self.value) || has(self.averageValue) || has(self.averageUtilization) || has(self.drainWithin)")
+    .message("target needs a number to aim at: set value, averageValue or drainWithin")
     .reason(Reason::FieldValueRequired))]
 pub struct AdminMetricTarget {
     /// How the number is meant: `Value` the metric as a whole, `AverageValue` divided by the
@@ -137,6 +137,17 @@ pub struct AdminMetricTarget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub average_utilization: Option<i32>,
+    /// Time in which all that waits should be done, such as 20s. The metric counts what waits; how many
+    /// replicas that takes follows from the rate at which they have worked so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), regex(pattern = crate::schema::DURATION_PATTERN))]
+    pub drain_within: Option<String>,
+    /// For `drainWithin`: the metric, or the Prometheus query, that tells how much all replicas together
+    /// do in a second. Default: the last part of the metric's name replaced by `throughput`; a Prometheus
+    /// query has no default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub rate: Option<String>,
 }
 
 /// How the target of a metric is meant.

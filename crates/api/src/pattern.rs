@@ -17,6 +17,7 @@ use crate::{
     connection::BackendUse,
     inventory::InventoryEntry,
     placement::Placement,
+    scaling::ScalingDecision,
     schema::FreeForm,
     workload::{
         DisruptionBudget, ImagePullPolicy, LocalRef, Probes, RuntimeProfile, ServiceSpec, StorageSpec,
@@ -269,6 +270,9 @@ pub struct PrismPatternStatus {
     /// Label selector of the pods, in the form of a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+    /// Why the number of replicas is what it is. Absent without a scaler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<ScalingDecision>,
     /// Value of the annotation prism.io/reconcile-requested-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
