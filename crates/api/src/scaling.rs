@@ -44,7 +44,7 @@ pub struct ScalingWindow {
 
 /// Why the number of replicas is what it is. Written anew when the decision changes, not at every look:
 /// the values are those at the time of the decision.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingDecision {
     /// One sentence that says all of what follows.
