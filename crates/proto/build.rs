@@ -7,8 +7,11 @@ const SECRET: [&str; 2] = ["prism.BackendConfig", "prism.AuthConfig"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let contracts =
-        ["prism/control_plane.proto", "prism/metrics/v1/metrics.proto", "externalscaler/externalscaler.proto"];
+    let contracts = [
+        "prism/control_plane.proto",
+        "prism/metrics/v1/metrics.proto",
+        "externalscaler/externalscaler.proto",
+    ];
     let descriptors = protox::compile(contracts, ["proto"])?;
     tonic_prost_build::configure()
         .include_file("contracts.rs")
