@@ -47,8 +47,8 @@ pub enum Absence {
 pub struct Faults(watch::Sender<Option<Fault>>);
 
 impl Faults {
-    /// From now on, the admin has this fault instead of any other. In a stream that is open it shows with the next
-    /// message.
+    /// From now on, the admin has this fault instead of any other. A stream that is open has it
+    /// from its next message on; [`Absence::Unavailable`] ends the stream at once.
     pub fn set(&self, fault: Fault) {
         self.0.send_replace(Some(fault));
     }

@@ -100,11 +100,7 @@ impl Gate {
 
     async fn obey(&mut self) -> Result<(), Status> {
         if self.current() == Some(Fault::Hung) {
-            let is_over = |fault: &Option<Fault>| *fault != Some(Fault::Hung);
-            // Fails when nobody is left to clear the fault: then it lasts.
-            if self.fault.wait_for(is_over).await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            self.until(|fault| *fault != Some(Fault::Hung)).await;
         }
         if let Some(Fault::Slow(delay)) = self.current() {
             tokio::time::sleep(delay).await;
@@ -117,12 +113,15 @@ impl Gate {
 
     /// Returns when the service is to be unavailable, to an open stream that has nothing to tell.
     async fn unavailable(&mut self) -> Status {
-        let is_absent = |fault: &Option<Fault>| *fault == Some(Fault::Absent(Absence::Unavailable));
-        // Fails when nobody is left to set the fault: then it never comes.
-        if self.fault.wait_for(is_absent).await.is_err() {
+        self.until(|fault| *fault == Some(Fault::Absent(Absence::Unavailable))).await;
+        unavailable()
+    }
+
+    /// Returns when the fault is such a one; never, if nobody is left to set it.
+    async fn until(&mut self, is_such: impl FnMut(&Option<Fault>) -> bool) {
+        if self.fault.wait_for(is_such).await.is_err() {
             std::future::pending::<()>().await;
         }
-        unavailable()
     }
 
     fn distort(&self, mut response: QueryResponse) -> QueryResponse {
@@ -132,7 +131,7 @@ impl Gate {
                 (Some(Fault::Wrong(nonsense)), Outcome::Value(value)) => garble(value, nonsense),
                 (Some(Fault::Stale(age)), Outcome::Value(value)) => backdate(value, age, now),
                 (Some(Fault::Absent(Absence::NotFound)), outcome) => {
-                    *outcome = Outcome::Error(not_found().into())
+                    *outcome = Outcome::Error(not_found().into());
                 }
                 _ => {}
             }

@@ -86,8 +86,7 @@ impl Store {
     /// # Errors
     /// When nothing is known of it.
     pub fn read(&self, query: &MetricQuery, now: SystemTime) -> Result<Reading, Missing> {
-        let pattern = query.pattern.as_ref().filter(|pattern| !pattern.name.is_empty());
-        let pattern = pattern.ok_or(Missing::Name("pattern"))?;
+        let pattern = named(query.pattern.as_ref())?;
         if query.metric.is_empty() {
             return Err(Missing::Name("metric"));
         }
@@ -95,15 +94,11 @@ impl Store {
         let known = patterns.get(pattern).filter(|metrics| self.is_known(metrics, now));
         let known = known.ok_or_else(|| Missing::Pattern(full_name(pattern)))?;
         let series = known.get(&query.metric).filter(|series| series.is_known(self.retention, now));
-        let missing = || (full_name(pattern), query.metric.clone());
-        let series = series.ok_or_else(|| {
-            let (pattern, metric) = missing();
-            Missing::Metric { pattern, metric }
-        })?;
-        series.read(&query.instances, self.retention, now).ok_or_else(|| {
-            let (pattern, metric) = missing();
-            Missing::Instances { pattern, metric }
-        })
+        let series = series
+            .ok_or_else(|| Missing::Metric { pattern: full_name(pattern), metric: query.metric.clone() })?;
+        let reading = series.read(&query.instances, self.retention, now);
+        reading
+            .ok_or_else(|| Missing::Instances { pattern: full_name(pattern), metric: query.metric.clone() })
     }
 
     /// The metrics that are known of a pattern, by name.
@@ -111,9 +106,7 @@ impl Store {
     /// # Errors
     /// When nothing is known of it.
     pub fn list(&self, pattern: &PatternRef, now: SystemTime) -> Result<Vec<(String, Descriptor)>, Missing> {
-        if pattern.name.is_empty() {
-            return Err(Missing::Name("pattern"));
-        }
+        let pattern = named(Some(pattern))?;
         let patterns = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
         let known = patterns.get(pattern).filter(|metrics| self.is_known(metrics, now));
         let known = known.ok_or_else(|| Missing::Pattern(full_name(pattern)))?.iter();
@@ -138,6 +131,12 @@ impl Store {
     fn is_known(&self, metrics: &BTreeMap<String, Series>, now: SystemTime) -> bool {
         metrics.values().any(|series| series.is_known(self.retention, now))
     }
+}
+
+/// The pattern, if namespace and name are given.
+fn named(pattern: Option<&PatternRef>) -> Result<&PatternRef, Missing> {
+    let pattern = pattern.filter(|pattern| !pattern.namespace.is_empty() && !pattern.name.is_empty());
+    pattern.ok_or(Missing::Name("pattern by namespace and name"))
 }
 
 fn full_name(pattern: &PatternRef) -> String {

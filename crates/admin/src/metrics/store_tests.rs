@@ -1,3 +1,6 @@
+// Small whole numbers are added without a rest.
+#![allow(clippy::float_cmp)]
+
 use prism_proto::prism::metrics::v1::{Aggregation as Wire, Measurement, MetricDescriptor, Unit};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -48,7 +51,7 @@ fn instances_make_one_value(#[case] aggregation: Wire, #[case] expected: f64) {
     store.report(report("orders-0", 5.0, Unit::Messages, aggregation), start()).unwrap();
     store.report(report("orders-1", 2.0, Unit::Messages, aggregation), after(3)).unwrap();
     let reading = store.read(&query(), after(4)).unwrap();
-    assert!((reading.whole.value - expected).abs() < f64::EPSILON, "{reading:?}");
+    assert_eq!(reading.whole.value, expected, "{reading:?}");
     assert_eq!(reading.whole.measured_at, start(), "the time is that of the value that becomes stale first");
     assert_eq!(reading.changes_at, Some(start() + PROMISE));
 }
@@ -62,12 +65,12 @@ fn an_instance_that_stops_reporting_is_told_as_stale_and_then_forgotten() {
     let reading = store.read(&query(), after(30)).unwrap();
     let known = reading.instances.iter().map(|(name, sample, stale)| (&**name, sample.measured_at, *stale));
     assert_eq!(known.collect::<Vec<_>>(), [("orders-0", start(), true), ("orders-1", after(29), false)]);
-    assert!((reading.whole.value - 2.0).abs() < f64::EPSILON, "a stale value counts: {reading:?}");
+    assert_eq!(reading.whole.value, 2.0, "a stale value counts: {reading:?}");
     assert!(!reading.is_stale);
 
     let reading = store.read(&query(), after(60)).unwrap();
     assert!(reading.is_stale, "nothing is fresh: {reading:?}");
-    assert!((reading.whole.value - 7.0).abs() < f64::EPSILON, "the last that is known of all: {reading:?}");
+    assert_eq!(reading.whole.value, 7.0, "the last that is known of all: {reading:?}");
 
     let reading = store.read(&query(), after(630)).unwrap();
     assert_eq!(reading.instances.len(), 1, "orders-0 is forgotten: {reading:?}");
@@ -84,7 +87,7 @@ fn a_measurement_that_was_overtaken_is_ignored() {
     late.measurements[0].measured_at = Some(start().into());
     store.report(late, after(11)).unwrap();
     let reading = store.read(&query(), after(11)).unwrap();
-    assert!((reading.whole.value - 5.0).abs() < f64::EPSILON, "{reading:?}");
+    assert_eq!(reading.whole.value, 5.0, "{reading:?}");
 }
 
 #[test]

@@ -30,7 +30,7 @@ async fn what_runners_report_is_what_is_told() {
 async fn a_batch_is_answered_query_by_query() {
     let mut world = World::new().await;
     world.report(lag("orders", "orders-0", 7.0)).await;
-    let nameless = MetricQuery::new(PatternRef::default(), LAG);
+    let nameless = MetricQuery::new(PatternRef::new("", "orders"), LAG);
     let depth = MetricQuery::new(pattern("orders"), "mailbox.queue_depth");
     let elsewhere = MetricQuery { instances: vec!["orders-9".to_owned()], ..lag_of("orders") };
     let queries = [lag_of("payments"), lag_of("orders"), depth, nameless, elsewhere, lag_of("orders")];
@@ -42,7 +42,7 @@ async fn a_batch_is_answered_query_by_query() {
     let expected = [
         (0, Code::NotFound, "pattern shop/payments"),
         (2, Code::NotFound, "no metric mailbox.queue_depth"),
-        (3, Code::InvalidArgument, "no pattern"),
+        (3, Code::InvalidArgument, "no pattern by namespace and name"),
         (4, Code::NotFound, "none of these instances"),
     ];
     for (index, code, message) in expected {

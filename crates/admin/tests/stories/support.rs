@@ -111,10 +111,8 @@ pub(crate) fn endpoint(address: SocketAddr) -> Endpoint {
 
 /// What comes within a time in which it comes on any machine.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(Duration::from_secs(20), future).await {
-        Ok(outcome) => outcome,
-        Err(_) => panic!("{what} did not come in 20 seconds"),
-    }
+    let outcome = tokio::time::timeout(Duration::from_secs(20), future).await;
+    outcome.unwrap_or_else(|_| panic!("{what} did not come in 20 seconds"))
 }
 
 /// The next message of a stream.
