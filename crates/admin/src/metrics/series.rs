@@ -47,10 +47,21 @@ pub struct Reading {
     pub whole: Sample,
     /// Whether no instance has a fresh value, so that the whole is made of stale ones.
     pub is_stale: bool,
-    /// Every known instance that was asked for, by name, and whether it is stale.
-    pub instances: Vec<(String, Sample, bool)>,
+    /// Every known instance that was asked for, by name.
+    pub instances: Vec<InstanceReading>,
     /// When the reading becomes another one without any report; `None`: never, as far as clocks go.
     pub changes_at: Option<SystemTime>,
+}
+
+/// What one instance said last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceReading {
+    /// Name of the instance.
+    pub instance: String,
+    /// What it measured.
+    pub sample: Sample,
+    /// Whether that is stale.
+    pub is_stale: bool,
 }
 
 /// The latest samples of all instances.
@@ -133,17 +144,20 @@ impl Series {
             .iter()
             .filter(|(name, _)| instances.is_empty() || instances.contains(name))
             .filter(|(_, sample)| sample.is_within(retention, now))
-            .map(|(name, sample)| (name.clone(), *sample, !sample.is_fresh(now)))
+            .map(|(name, sample)| InstanceReading {
+                instance: name.clone(),
+                sample: *sample,
+                is_stale: !sample.is_fresh(now),
+            })
             .collect();
-        let is_stale = known.iter().all(|(_, _, is_stale)| *is_stale);
-        let counting =
-            || known.iter().filter(|(_, _, stale)| *stale == is_stale).map(|(_, sample, _)| sample);
+        let is_stale = known.iter().all(|one| one.is_stale);
+        let counting = || known.iter().filter(|one| one.is_stale == is_stale).map(|one| &one.sample);
         let first = counting().min_by_key(|sample| sample.stale_at())?;
-        let whole =
-            Sample { value: self.descriptor.aggregation.of(counting().map(|sample| sample.value)), ..*first };
-        let changes = known.iter().filter_map(|(_, sample, is_stale)| {
-            let pause = if *is_stale { retention } else { Duration::ZERO };
-            sample.stale_at().checked_add(pause)
+        let value = self.descriptor.aggregation.of(counting().map(|sample| sample.value));
+        let whole = Sample { value, ..*first };
+        let changes = known.iter().filter_map(|one| {
+            let pause = if one.is_stale { retention } else { Duration::ZERO };
+            one.sample.stale_at().checked_add(pause)
         });
         let changes_at = changes.min();
         Some(Reading { unit: self.descriptor.unit, whole, is_stale, instances: known, changes_at })

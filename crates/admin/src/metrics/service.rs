@@ -110,12 +110,12 @@ impl From<Aggregation> for wire::Aggregation {
 impl From<Reading> for MetricValue {
     fn from(reading: Reading) -> Self {
         let Reading { unit, whole, is_stale, instances, changes_at: _ } = reading;
-        let instances = instances.into_iter().map(|(instance, sample, stale)| InstanceValue {
-            instance,
-            value: sample.value,
-            measured_at: Some(sample.measured_at.into()),
-            stale_after: wire_duration(sample.stale_after),
-            stale,
+        let instances = instances.into_iter().map(|one| InstanceValue {
+            instance: one.instance,
+            value: one.sample.value,
+            measured_at: Some(one.sample.measured_at.into()),
+            stale_after: wire_duration(one.sample.stale_after),
+            stale: one.is_stale,
         });
         Self {
             value: whole.value,

@@ -63,7 +63,7 @@ fn an_instance_that_stops_reporting_is_told_as_stale_and_then_forgotten() {
     store.report(lag("orders-1", 2.0), after(29)).unwrap();
 
     let reading = store.read(&query(), after(30)).unwrap();
-    let known = reading.instances.iter().map(|(name, sample, stale)| (&**name, sample.measured_at, *stale));
+    let known = reading.instances.iter().map(|one| (&*one.instance, one.sample.measured_at, one.is_stale));
     assert_eq!(known.collect::<Vec<_>>(), [("orders-0", start(), true), ("orders-1", after(29), false)]);
     assert_eq!(reading.whole.value, 2.0, "a stale value counts: {reading:?}");
     assert!(!reading.is_stale);
@@ -181,11 +181,11 @@ proptest! {
         }
         let reading = store.read(&query(), now).unwrap();
         let counting: Vec<_> =
-            reading.instances.iter().filter(|(_, _, stale)| *stale == reading.is_stale).collect();
-        let most = counting.iter().map(|(_, sample, _)| sample.value).fold(0.0, f64::max);
+            reading.instances.iter().filter(|one| one.is_stale == reading.is_stale).collect();
+        let most = counting.iter().map(|one| one.sample.value).fold(0.0, f64::max);
         prop_assert!(reading.whole.value.is_finite() && reading.whole.value >= most);
-        prop_assert!(counting.iter().any(|(_, sample, _)| sample.measured_at == reading.whole.measured_at));
-        prop_assert_eq!(reading.is_stale, reading.instances.iter().all(|(_, _, stale)| *stale));
+        prop_assert!(counting.iter().any(|one| one.sample.measured_at == reading.whole.measured_at));
+        prop_assert_eq!(reading.is_stale, reading.instances.iter().all(|one| one.is_stale));
     }
 
     #[test]

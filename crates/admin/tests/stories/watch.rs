@@ -39,11 +39,12 @@ async fn a_pattern_that_comes_is_told() {
 
 #[tokio::test]
 async fn a_value_that_becomes_stale_and_is_forgotten_is_told_without_a_report() {
-    let mut world = World::with(|builder| builder.retention(Duration::from_millis(300))).await;
+    let moment = Duration::from_secs(1);
+    let mut world = World::with(|builder| builder.retention(moment)).await;
     let mut stream = world.watch(&[lag_of("orders")], NEVER).await;
     next(&mut stream).await.unwrap();
     let mut report = lag("orders", "orders-0", 1.0);
-    report.stale_after = Some(Duration::from_millis(300).try_into().unwrap());
+    report.stale_after = Some(moment.try_into().unwrap());
     world.report(report).await;
     let told = value(next(&mut stream).await.unwrap().results.remove(0));
     assert!(!told.stale, "{told:?}");
@@ -58,16 +59,15 @@ async fn a_heartbeat_tells_everything() {
     let mut world = World::new().await;
     world.report(lag("orders", "orders-0", 1.0)).await;
     let heartbeat = Duration::from_millis(200);
+    let started = Instant::now();
     let mut stream = world.watch(&[lag_of("orders"), lag_of("payments")], heartbeat).await;
     let first = next(&mut stream).await.unwrap();
-    let started = Instant::now();
     for beat in 1..=3 {
         let message = next(&mut stream).await.unwrap();
         assert_eq!(message.results, first.results, "heartbeat {beat} is not the whole");
         assert!(message.answered_at != first.answered_at, "heartbeat {beat} has an old time");
     }
-    // The first message was on its way when the clock was started.
-    assert!(started.elapsed() > heartbeat * 2, "three heartbeats came in {:?}", started.elapsed());
+    assert!(started.elapsed() >= heartbeat * 3, "three heartbeats came in {:?}", started.elapsed());
 }
 
 #[tokio::test]
