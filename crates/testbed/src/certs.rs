@@ -41,7 +41,8 @@ impl Pki {
                 authority_params(authority).self_signed(&key).map_err(certificate(authority))?.pem();
             self.write(authority, &Identity { certificate, key: key.serialize_pem() })?;
         }
-        self.write("serving", &self.serving()?)?;
+        let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+        self.write("serving", &self.server("kube-apiserver", &names)?)?;
         let front_proxy = self.issue_from("front-proxy-ca", &client_params("front-proxy-client", &[])?)?;
         self.write("front-proxy-client", &front_proxy)?;
 
@@ -66,15 +67,16 @@ impl Pki {
         self.issue_from("ca", &client_params(user, groups)?)
     }
 
-    fn serving(&self) -> Result<Identity> {
-        let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
-        let mut params =
-            CertificateParams::new(names.map(str::to_owned).to_vec()).map_err(certificate("the servers"))?;
+    /// An identity of a server on loopback that is called by any of `names`, and that may be a client, too.
+    pub(crate) fn server(&self, name: &str, names: &[&str]) -> Result<Identity> {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names).map_err(certificate("the servers"))?;
         params
             .subject_alt_names
             .extend([IpAddr::V4(Ipv4Addr::LOCALHOST), API_SERVICE].map(SanType::IpAddress));
-        params.distinguished_name = common_name("kube-apiserver");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.distinguished_name = common_name(name);
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         self.issue_from("ca", &params)
     }
 

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use prism_testbed::{Cluster, Error, Options, Programs, Progress, Result, ScopedCluster, Start, definitions};
+use prism_testbed::{
+    Cluster, Error, KedaPrograms, Options, Programs, Progress, Result, ScopedCluster, Start, brokers,
+    definitions,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +23,9 @@ pub(crate) fn build() -> Result<ExitCode> {
     let progress = Progress::stderr();
     let programs = Programs::ensure(&progress)?;
     definitions::fetch(&progress)?;
-    println!("Kubernetes {} is built", programs.version());
+    let keda = KedaPrograms::ensure(&progress)?;
+    brokers::fetch(&progress)?;
+    println!("Kubernetes {} and KEDA {} are built", programs.version(), keda.version());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::error::{Error, Result, io};
 use crate::process::{self, MARK, Process};
 
@@ -16,8 +18,13 @@ const READY_TIMEOUT: Duration = Duration::from_secs(90);
 const PROBE_EVERY: Duration = Duration::from_millis(40);
 /// Lines of a log that an error shows.
 const TAIL_LINES: usize = 15;
+/// A component that was asked to end is left to the guard after this time.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a component that lost its port to somebody else gets another.
+const PORT_ATTEMPTS: usize = 5;
 
 /// What to run.
+#[derive(Default)]
 pub(crate) struct Program {
     /// Name of the component and of its log.
     pub(crate) name: &'static str,
@@ -25,9 +32,13 @@ pub(crate) struct Program {
     pub(crate) executable: PathBuf,
     /// Its arguments.
     pub(crate) arguments: Vec<String>,
+    /// What its environment has beside ours.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// Id of the user to run as, for a program that refuses to be root; when absent, ours.
+    pub(crate) user: Option<u32>,
 }
 
-/// A running component.
+/// A running component. Dropping it leaves the process alone: whoever owns its folder ends it.
 pub(crate) struct Component {
     pub(crate) name: &'static str,
     child: Child,
@@ -41,10 +52,15 @@ impl Component {
         let log = log_of(folder, program.name);
         let output = File::create(&log).map_err(io("create", &log))?;
         let errors = output.try_clone().map_err(io("open", &log))?;
-        let child = Command::new(&program.executable)
+        let mut command = Command::new(&program.executable);
+        if let Some(user) = program.user {
+            command.uid(user).gid(user);
+        }
+        let child = command
             .args(&program.arguments)
             .env(MARK, folder)
             .env_remove("KUBECONFIG")
+            .envs(program.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(output)
@@ -90,20 +106,69 @@ impl Component {
         }
     }
 
-    /// Takes note that the process has been ended, so that no zombie stays behind.
-    pub(crate) fn reap(&mut self) {
-        // It was killed: how it ended says nothing.
-        let _ = self.child.wait();
+    /// Ends the process as a crash would, and returns when it is gone.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill().map_err(io("end", self.name))?;
+        self.child.wait().map(drop).map_err(io("end", self.name))
+    }
+
+    /// Asks the process to end, and gives it a moment to do so.
+    pub(crate) fn end(&mut self, signal: Signal) {
+        let deadline = Instant::now() + END_TIMEOUT;
+        // Not waited for yet, so its id is still its own.
+        let pid = self.check().ok().and_then(|()| Pid::from_raw(i32::try_from(self.child.id()).ok()?));
+        if pid.is_some_and(|pid| kill_process(pid, signal).is_ok()) {
+            while self.check().is_ok() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+
+    /// Id of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its log.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Whether it died because somebody else took its port in the meantime.
+    fn lost_its_port(&mut self) -> bool {
+        let log = fs::read_to_string(&self.log).unwrap_or_default().to_lowercase();
+        self.check().is_err() && log.contains("address already in use")
     }
 }
 
-/// Whether a component died because somebody else took its port in the meantime.
-pub(crate) fn lost_its_port(error: &Error) -> bool {
-    matches!(error, Error::ComponentDied { tail, .. } if tail.contains("address already in use"))
+impl Drop for Component {
+    fn drop(&mut self) {
+        // Takes note if the process has been ended, so that no zombie stays; how it ended says nothing.
+        let _ = self.child.try_wait();
+    }
+}
+
+/// Starts a program on free ports and waits for it; takes other ports when somebody was quicker.
+pub(crate) async fn launch<const N: usize>(
+    folder: &Path,
+    program: impl Fn([u16; N]) -> Program,
+    is_ready: impl AsyncFn([u16; N]) -> Result<(), String>,
+) -> Result<(Component, [u16; N])> {
+    let mut attempts_left = PORT_ATTEMPTS;
+    loop {
+        attempts_left -= 1;
+        let ports = free_ports()?;
+        let mut component = Component::spawn(folder, &program(ports))?;
+        match component.until_ready(async || is_ready(ports).await).await {
+            Err(_) if attempts_left > 0 && component.lost_its_port() => {}
+            Err(error) => return Err(error),
+            Ok(()) => return Ok((component, ports)),
+        }
+    }
 }
 
 /// Ports of loopback that are free right now: nobody promises that they still are when they are used.
-pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let free = || -> std::io::Result<[u16; N]> {
         let mut held = Vec::with_capacity(N);
         let mut ports = [0; N];

@@ -2,7 +2,8 @@
 //!
 //! The control plane knows only what is part of Kubernetes. A test of something optional installs the
 //! real definition, so the real schema judges what the operator writes. `cluster/definitions` pins the
-//! Go modules that carry these files; they are read where `go` keeps them, and never copied.
+//! Go modules that carry these files, `cluster/keda` that of KEDA; they are read where `go` keeps them,
+//! and never copied.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result, io};
+use crate::keda;
 use crate::modules::{Modules, go};
 use crate::progress::Progress;
 
@@ -23,11 +25,13 @@ pub enum ThirdParty {
     CertManager,
     /// `GRPCRoute` of `gateway.networking.k8s.io/v1`, from the standard channel.
     GatewayApi,
+    /// All kinds of `keda.sh/v1alpha1` and `eventing.keda.sh/v1alpha1`: KEDA does not start without one.
+    Keda,
 }
 
 impl ThirdParty {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::PrometheusOperator, Self::CertManager, Self::GatewayApi];
+    pub const ALL: [Self; 4] = [Self::PrometheusOperator, Self::CertManager, Self::GatewayApi, Self::Keda];
 
     /// Path of the Go module that carries the definitions.
     const fn module(self) -> &'static str {
@@ -35,6 +39,7 @@ impl ThirdParty {
             Self::PrometheusOperator => "github.com/prometheus-operator/prometheus-operator",
             Self::CertManager => "github.com/cert-manager/cert-manager",
             Self::GatewayApi => "sigs.k8s.io/gateway-api",
+            Self::Keda => keda::MODULE,
         }
     }
 
@@ -48,6 +53,14 @@ impl ThirdParty {
             ],
             Self::CertManager => &["deploy/crds/cert-manager.io_certificates.yaml"],
             Self::GatewayApi => &["config/crd/standard/gateway.networking.k8s.io_grpcroutes.yaml"],
+            Self::Keda => &[
+                "config/crd/bases/keda.sh_scaledobjects.yaml",
+                "config/crd/bases/keda.sh_scaledjobs.yaml",
+                "config/crd/bases/keda.sh_triggerauthentications.yaml",
+                "config/crd/bases/keda.sh_clustertriggerauthentications.yaml",
+                "config/crd/bases/eventing.keda.sh_cloudeventsources.yaml",
+                "config/crd/bases/eventing.keda.sh_clustercloudeventsources.yaml",
+            ],
         }
     }
 }
@@ -58,6 +71,7 @@ impl fmt::Display for ThirdParty {
             Self::PrometheusOperator => "Prometheus operator",
             Self::CertManager => "cert-manager",
             Self::GatewayApi => "Gateway API",
+            Self::Keda => "KEDA",
         })
     }
 }
@@ -117,9 +131,11 @@ fn download(modules: &Modules) -> Result<Vec<ModuleFolder>> {
     // Without module names on purpose: with them, it would add to go.sum instead of insisting on it.
     go(pinned, &["mod", "download"], |_| ()).map_err(out_of_reach)?;
     let mut list = vec!["list", "-m", "-f", "{{.Path}} {{.Dir}}"];
-    list.extend(ThirdParty::ALL.map(ThirdParty::module));
+    list.extend(ThirdParty::ALL.map(ThirdParty::module).into_iter().filter(|one| *one != keda::MODULE));
     let told = go(pinned, &list, |_| ()).map_err(out_of_reach)?;
-    Ok(told.lines().filter_map(module_folder).collect())
+    let mut folders: Vec<_> = told.lines().filter_map(module_folder).collect();
+    folders.push(ModuleFolder { module: keda::MODULE.to_owned(), folder: keda::module_folder(modules)? });
+    Ok(folders)
 }
 
 /// Understands one line of the list; `None` for a module without a folder.

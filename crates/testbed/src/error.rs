@@ -35,13 +35,37 @@ pub enum Error {
         /// Last lines that `go` printed.
         tail: String,
     },
+    /// A program that the machine should have is missing.
+    #[error("{program} is not installed, or not on the PATH: Debian's package {package} brings it")]
+    ProgramMissing {
+        /// Program.
+        program: &'static str,
+        /// Package of Debian that it is part of.
+        package: &'static str,
+    },
+    /// Maven could not fetch what `cluster/kafka` pins, or fetched something else.
+    #[error("cannot fetch the Kafka that cluster/kafka pins: see that mvn reaches Maven Central:\n{reason}")]
+    KafkaOutOfReach {
+        /// What Maven said, or which file is not what it was.
+        reason: String,
+    },
+    /// A broker, or a program that talks to one, refused.
+    #[error("{program} cannot {action}: {reason}")]
+    Broker {
+        /// Who refused.
+        program: &'static str,
+        /// Verb and object: what was to be done.
+        action: String,
+        /// What it said.
+        reason: String,
+    },
     /// Neither `PRISM_CACHE`, `XDG_CACHE_HOME` nor `HOME` says where to keep the programs.
     #[error("no folder to keep the built programs in: set PRISM_CACHE")]
     NoCacheFolder,
-    /// `go` could not fetch what `cluster/definitions` pins.
+    /// `go` could not fetch what `cluster/definitions`, or for KEDA `cluster/keda`, pins.
     #[error(
         "cannot fetch the definitions of third-party APIs: see that go reaches a module proxy (GOPROXY) \
-         with what cluster/definitions pins, then run `testbed build`:\n{tail}"
+         with what the modules under cluster pin, then run `testbed build`:\n{tail}"
     )]
     DefinitionsOutOfReach {
         /// Last lines that `go` printed.
@@ -50,7 +74,7 @@ pub enum Error {
     /// A pinned module does not have a definition where it is expected.
     #[error(
         "no usable definition in {} ({reason}): pin another version of {module} in \
-         cluster/definitions/go.mod, or correct the name of the file in crates/testbed/src/definitions.rs",
+         the go.mod under cluster, or correct the name of the file in crates/testbed/src/definitions.rs",
         path.display()
     )]
     NoDefinition {

@@ -1,15 +1,16 @@
-//! A cluster that ends with its owner, however the owner ends.
+//! A cluster that ends with its owner, however the owner ends; so do other programs of a test.
 //!
 //! The owner holds one end of a pipe, a small process of ours (`testbed guard`) the other. When the
 //! owner stops the cluster, panics, or is killed, the pipe closes, and the guard ends the cluster and
 //! removes its folder. There is no other way to stop such a cluster, so this one is known to work.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::ops::Deref;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, Options};
 use crate::component::Component;
@@ -23,29 +24,24 @@ use crate::progress::Progress;
 const PREFIX: &str = "prism-testbed-";
 /// What the guard says when it is watching.
 const WATCHING: &str = "watching";
+/// Nothing writes into a folder any more this long after its processes were ended.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A cluster that lives as long as this value, or as its process, whichever ends first.
 pub struct ScopedCluster {
     cluster: Cluster,
-    components: Vec<Component>,
-    // Last: everything else must be dropped before the guard is waited for.
-    guard: Guard,
+    // Dropped in this order: ends the components, then takes note that they have ended.
+    _scope: Scope,
+    _components: Vec<Component>,
 }
 
 impl ScopedCluster {
     /// Starts a cluster in a temporary folder. Clears away first what guards that were killed, too,
     /// left behind.
     pub async fn start(programs: &Programs, options: &Options, progress: &Progress) -> Result<Self> {
-        sweep();
-        let temporary = std::env::temp_dir();
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir()
-            .map_err(io("create a folder in", &temporary))?;
-        let folder = folder.keep().canonicalize().map_err(io("find", &temporary))?;
-        let guard = Guard::over(&folder, &options.testbed()?)?;
-        let (cluster, components) = Cluster::start(&folder, programs, options, progress).await?;
-        Ok(Self { cluster, components, guard })
+        let scope = Scope::new(&options.testbed()?)?;
+        let (cluster, components) = Cluster::start(scope.folder(), programs, options, progress).await?;
+        Ok(Self { cluster, _scope: scope, _components: components })
     }
 
     /// Lets another process, too, end with the cluster at the latest; `name` is shown in errors.
@@ -70,10 +66,33 @@ impl Deref for ScopedCluster {
     }
 }
 
-impl Drop for ScopedCluster {
-    fn drop(&mut self) {
-        self.guard.dismiss();
-        self.components.iter_mut().for_each(Component::reap);
+/// A temporary folder, and the processes that were started for it: both end with this value, or with
+/// its process.
+pub(crate) struct Scope {
+    folder: PathBuf,
+    // Waits when it is dropped, until everything is gone.
+    _guard: Guard,
+}
+
+impl Scope {
+    /// Makes a folder and lets `testbed` watch over it. Clears away first what guards that were killed,
+    /// too, left behind.
+    pub(crate) fn new(testbed: &Path) -> Result<Self> {
+        sweep();
+        let temporary = std::env::temp_dir();
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir()
+            .map_err(io("create a folder in", &temporary))?;
+        let folder = folder.keep().canonicalize().map_err(io("find", &temporary))?;
+        let guard = Guard::over(&folder, testbed)?;
+        let logs = folder.join("logs");
+        fs::create_dir(&logs).map_err(io("create", logs))?;
+        Ok(Self { folder, _guard: guard })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 
@@ -107,19 +126,14 @@ impl Guard {
         let pipe = child.stdin.take();
         Ok(Self { child, pipe })
     }
-
-    /// Lets the guard end the cluster, and waits until it has.
-    fn dismiss(&mut self) {
-        if self.pipe.take().is_some() {
-            // The guard has said on standard error what it could not do.
-            let _ = self.child.wait();
-        }
-    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.dismiss();
+        // Lets the guard end everything, and waits until it has; what it could not do it has said on
+        // standard error.
+        drop(self.pipe.take());
+        let _ = self.child.wait();
     }
 }
 
@@ -137,7 +151,16 @@ pub fn guard(folder: &Path) -> Result<()> {
 
 fn remove(folder: &Path) -> Result<()> {
     kill_all(folder)?;
-    fs::remove_dir_all(folder).map_err(io("remove", folder))
+    let deadline = Instant::now() + REMOVE_TIMEOUT;
+    loop {
+        match fs::remove_dir_all(folder) {
+            // A process that ends because its parent has ended may still write its last file.
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            removed => return removed.map_err(io("remove", folder)),
+        }
+    }
 }
 
 /// Clears away clusters whose owner and guard were both killed.

@@ -51,7 +51,8 @@ pub(crate) fn impatient(mut config: Config) -> Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-fn base64(text: &str) -> Value {
+/// Text as a field of bytes.
+pub(crate) fn base64(text: &str) -> Value {
     // The API type encodes bytes the way Kubernetes wants them.
     json!(k8s_openapi::ByteString(text.as_bytes().to_vec()))
 }

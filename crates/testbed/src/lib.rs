@@ -11,12 +11,16 @@
 //! | write an integration test | [`Testbed::from_env`], [`TestNamespace`], [`eventually`], [`until`] |
 //! | give a program a name of its own in the audit log | [`Cluster::kubeconfig_for`] |
 //! | count and inspect what a program wrote | [`AuditLog`] |
-//! | have the kinds of Prometheus operator, cert-manager or Gateway API | [`definitions::third_party`] |
+//! | have the kinds of Prometheus operator, cert-manager, Gateway API or KEDA | [`definitions::third_party`] |
+//! | have a real KEDA, from [`KedaPrograms`] | [`Keda::start`], [`keda::install_definitions`] |
+//! | have a real Redis, NATS, Kafka or `PostgreSQL` | [`brokers`] |
 //! | let requests fail, or a program die, after the n-th write | [`FaultProxy`] |
 //!
 //! Functions that only talk to a cluster take a [`kube::Client`] and work against any cluster.
 
 pub mod audit;
+pub mod brokers;
+mod cache;
 mod certs;
 mod cluster;
 mod component;
@@ -27,6 +31,7 @@ mod fixture;
 mod flags;
 mod folder;
 mod guard;
+pub mod keda;
 mod kubeconfig;
 mod modules;
 pub mod nodes;
@@ -43,5 +48,6 @@ pub use error::{Error, Result};
 pub use fault::FaultProxy;
 pub use fixture::{AUDITED_GROUP, TestNamespace, Testbed, TimedOut, eventually, until};
 pub use guard::{ScopedCluster, guard};
+pub use keda::{Keda, KedaPrograms};
 pub use programs::Programs;
 pub use progress::Progress;

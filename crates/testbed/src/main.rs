@@ -18,8 +18,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build the control plane, once, and fetch the definitions that tests install; what needs them
-    /// does it by itself.
+    /// Build the control plane and KEDA, once, and fetch the definitions and the Kafka that tests use;
+    /// what needs them does it by itself.
     Build,
     /// Start a cluster that stays.
     Up {

@@ -20,7 +20,8 @@ const TAIL_LINES: usize = 30;
 pub(crate) struct Modules {
     pub(crate) controlplane: PathBuf,
     pub(crate) kwok: PathBuf,
-    /// Is only downloaded: no program depends on it, nor does their fingerprint.
+    pub(crate) keda: PathBuf,
+    /// Is only downloaded: no program depends on it.
     pub(crate) definitions: PathBuf,
 }
 
@@ -30,46 +31,21 @@ impl Modules {
         Self {
             controlplane: cluster.join("controlplane"),
             kwok: cluster.join("kwok"),
+            keda: cluster.join("keda"),
             definitions: cluster.join("definitions"),
         }
     }
 
-    /// First half of a SHA-256 over everything that decides what is built, in hexadecimal.
-    pub(crate) fn fingerprint(&self) -> Result<String> {
-        let mut hash = Sha256::new();
-        hash.update(format!("{RECIPE} {} {}\n", std::env::consts::OS, std::env::consts::ARCH));
-        for folder in [&self.controlplane, &self.kwok] {
-            let mut files: Vec<PathBuf> = fs::read_dir(folder)
-                .map_err(io("list", folder))?
-                .filter_map(|entry| Some(entry.ok()?.path()))
-                .filter(|path| is_pinning(path))
-                .collect();
-            files.sort();
-            for file in files {
-                let content = fs::read(&file).map_err(io("read", &file))?;
-                hash.update(format!("{} {}\n", file_name(&file.to_string_lossy()), content.len()));
-                hash.update(content);
-            }
-        }
-        Ok(format!("{:x}", Bytes::copy_from_slice(&hash.finalize()[..16])))
+    pub(crate) fn kubernetes_version(&self) -> Result<String> {
+        pinned(&self.controlplane, "k8s.io/kubernetes ", "requires no k8s.io/kubernetes")
     }
 
-    pub(crate) fn kubernetes_version(&self) -> Result<String> {
-        self.pinned_in_go_mod("k8s.io/kubernetes ", "requires no k8s.io/kubernetes")
+    pub(crate) fn keda_version(&self) -> Result<String> {
+        pinned(&self.keda, "github.com/kedacore/keda/v2 ", "requires no github.com/kedacore/keda/v2")
     }
 
     fn go_version(&self) -> Result<String> {
-        self.pinned_in_go_mod("go ", "has no go line")
-    }
-
-    /// What follows `prefix` on a line of the control plane's `go.mod`.
-    fn pinned_in_go_mod(&self, prefix: &str, missing: &str) -> Result<String> {
-        let path = self.controlplane.join("go.mod");
-        let text = fs::read_to_string(&path).map_err(io("read", &path))?;
-        text.lines()
-            .find_map(|line| line.trim().strip_prefix(prefix)?.split_whitespace().next())
-            .map(str::to_owned)
-            .ok_or_else(|| Error::Malformed { path, reason: missing.to_owned() })
+        pinned(&self.controlplane, "go ", "has no go line")
     }
 
     /// Asks `go` inside the module: it answers only if it is, or can fetch, a toolchain new enough.
@@ -84,6 +60,36 @@ impl Modules {
             Err(_) => Err(Error::GoMissing { needed: self.go_version()? }),
         }
     }
+}
+
+/// What follows `prefix` on a line of the `go.mod` of a module.
+fn pinned(module: &Path, prefix: &str, missing: &str) -> Result<String> {
+    let path = module.join("go.mod");
+    let text = fs::read_to_string(&path).map_err(io("read", &path))?;
+    text.lines()
+        .find_map(|line| line.trim().strip_prefix(prefix)?.split_whitespace().next())
+        .map(str::to_owned)
+        .ok_or_else(|| Error::Malformed { path, reason: missing.to_owned() })
+}
+
+/// First half of a SHA-256 over everything in these folders that decides what is built, in hexadecimal.
+pub(crate) fn fingerprint(folders: &[&Path]) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(format!("{RECIPE} {} {}\n", std::env::consts::OS, std::env::consts::ARCH));
+    for folder in folders {
+        let mut files: Vec<PathBuf> = fs::read_dir(folder)
+            .map_err(io("list", folder))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| is_pinning(path))
+            .collect();
+        files.sort();
+        for file in files {
+            let content = fs::read(&file).map_err(io("read", &file))?;
+            hash.update(format!("{} {}\n", file_name(&file.to_string_lossy()), content.len()));
+            hash.update(content);
+        }
+    }
+    Ok(format!("{:x}", Bytes::copy_from_slice(&hash.finalize()[..16])))
 }
 
 /// Builds one program into `into`.
@@ -151,7 +157,8 @@ pub(crate) fn go(folder: &Path, arguments: &[&str], mut on_line: impl FnMut(&str
 }
 
 fn is_pinning(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "go" || extension == "mod" || extension == "sum")
+    let pinning = ["go", "mod", "sum", "xml", "sha256"];
+    path.extension().is_some_and(|extension| pinning.iter().any(|one| extension == *one))
 }
 
 pub(crate) fn file_name(path: &str) -> &str {

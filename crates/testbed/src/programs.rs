@@ -1,10 +1,11 @@
 //! Builds the pinned control plane, once for each machine and version.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::cache;
 use crate::error::{Error, Result, io};
-use crate::modules::{Modules, build, file_name, go};
+use crate::modules::{Modules, build, file_name, fingerprint, go};
 use crate::progress::Progress;
 
 /// Import path of kwok's command.
@@ -38,24 +39,9 @@ impl Programs {
     pub fn ensure(progress: &Progress) -> Result<Self> {
         let modules = Modules::of_checkout();
         let version = modules.kubernetes_version()?;
-        let cache = cache_folder()?;
-        let home = cache.join(format!("{version}-{}", modules.fingerprint()?));
-        let programs = Self { home, version };
-        if programs.is_built() {
-            return Ok(programs);
-        }
-
-        fs::create_dir_all(&cache).map_err(io("create", &cache))?;
-        let lock_path = cache.join("build.lock");
-        let lock = File::create(&lock_path).map_err(io("create", &lock_path))?;
-        if lock.try_lock().is_err() {
-            progress.step("another build of the control plane is under way: waiting for it");
-            lock.lock().map_err(io("lock", &lock_path))?;
-        }
-        if !programs.is_built() {
-            programs.build(&modules, progress)?;
-        }
-        Ok(programs)
+        let name = format!("{version}-{}", fingerprint(&[modules.controlplane.as_path(), &modules.kwok])?);
+        let home = cache::kept(&name, progress, |partial| build_all(&modules, &version, partial, progress))?;
+        Ok(Self { home, version })
     }
 
     /// Kubernetes version of the control plane, as in `v1.35.4`.
@@ -82,40 +68,28 @@ impl Programs {
     pub fn stages(&self) -> Vec<PathBuf> {
         STAGES.iter().map(|stage| self.home.join("stage").join(file_name(stage))).collect()
     }
+}
 
-    fn is_built(&self) -> bool {
-        // The folder gets its name only when it is complete.
-        self.home.is_dir()
+fn build_all(modules: &Modules, version: &str, into: &Path, progress: &Progress) -> Result<()> {
+    modules.check_go()?;
+    fs::create_dir_all(into.join("stage")).map_err(io("create", into))?;
+    progress.step(&format!(
+        "building Kubernetes {version} and kwok: minutes the first time, never again for this version",
+    ));
+
+    build("controlplane", &modules.controlplane, ".", &version_stamp(version), into, progress)?;
+    build("kwok", &modules.kwok, KWOK_COMMAND, "-s -w", into, progress)?;
+
+    let module = go(&modules.kwok, &["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"], |_| ())
+        .map_err(|tail| Error::Build { program: "kwok", tail })?;
+    for stage in STAGES {
+        let from = Path::new(module.trim()).join("kustomize/stage").join(stage);
+        let text = fs::read(&from).map_err(io("read", &from))?;
+        let to = into.join("stage").join(file_name(stage));
+        fs::write(&to, text).map_err(io("write", &to))?;
     }
-
-    fn build(&self, modules: &Modules, progress: &Progress) -> Result<()> {
-        modules.check_go()?;
-        let partial = self.home.with_extension("partial");
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(io("remove", &partial))?;
-        }
-        fs::create_dir_all(partial.join("stage")).map_err(io("create", &partial))?;
-        progress.step(&format!(
-            "building Kubernetes {} and kwok: minutes the first time, never again for this version",
-            self.version
-        ));
-
-        let stamp = version_stamp(&self.version);
-        build("controlplane", &modules.controlplane, ".", &stamp, &partial, progress)?;
-        build("kwok", &modules.kwok, KWOK_COMMAND, "-s -w", &partial, progress)?;
-
-        let module = go(&modules.kwok, &["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"], |_| ())
-            .map_err(|tail| Error::Build { program: "kwok", tail })?;
-        for stage in STAGES {
-            let from = Path::new(module.trim()).join("kustomize/stage").join(stage);
-            let text = fs::read(&from).map_err(io("read", &from))?;
-            let to = partial.join("stage").join(file_name(stage));
-            fs::write(&to, text).map_err(io("write", &to))?;
-        }
-        fs::rename(&partial, &self.home).map_err(io("create", &self.home))?;
-        progress.step("control plane built");
-        Ok(())
-    }
+    progress.step("control plane built");
+    Ok(())
 }
 
 /// Linker flags: a control plane without a version confuses its clients.
@@ -126,12 +100,4 @@ fn version_stamp(version: &str) -> String {
     format!(
         "-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
     )
-}
-
-fn cache_folder() -> Result<PathBuf> {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    from("PRISM_CACHE")
-        .or_else(|| Some(from("XDG_CACHE_HOME")?.join("prism-operator")))
-        .or_else(|| Some(from("HOME")?.join(".cache/prism-operator")))
-        .ok_or(Error::NoCacheFolder)
 }

@@ -12,15 +12,13 @@ use kube::{Api, Client, Config};
 
 use crate::certs::Pki;
 use crate::cluster::Options;
-use crate::component::{Component, Program, free_ports, lost_its_port};
+use crate::component::{self, Component, Program};
 use crate::error::{Error, Result, io};
 use crate::flags::{self, Files};
 use crate::programs::Programs;
 use crate::progress::Progress;
 use crate::{kubeconfig, nodes, volumes};
 
-/// How often a component that lost its port to somebody else gets another.
-const PORT_ATTEMPTS: usize = 5;
 /// Nodes and the default service account are there within this time after the API server.
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -60,11 +58,13 @@ impl Starter<'_> {
             name: "kwok",
             executable: self.programs.kwok(),
             arguments: flags::kwok(&files, &self.programs.stages()),
+            ..Program::default()
         })?;
         self.spawn(&Program {
             name: "volumes",
             executable: self.testbed.clone(),
             arguments: flags::volumes(&files),
+            ..Program::default()
         })?;
         tokio::try_join!(
             self.controller_manager(&files, &config),
@@ -188,30 +188,23 @@ impl Starter<'_> {
         }
     }
 
-    /// Starts a program of the control plane on free ports and waits for it; takes other ports when
-    /// somebody was quicker.
+    /// Starts a program of the control plane on free ports and waits for it.
     async fn launch<const N: usize>(
         &self,
         name: &'static str,
         flags: impl Fn([u16; N]) -> Vec<String>,
         is_ready: impl AsyncFn([u16; N]) -> Result<(), String>,
     ) -> Result<[u16; N]> {
-        let mut attempts_left = PORT_ATTEMPTS;
-        loop {
-            attempts_left -= 1;
-            let ports = free_ports()?;
-            let arguments = flags(ports);
-            let program = Program { name, executable: self.programs.controlplane(), arguments };
-            let mut component = Component::spawn(self.folder, &program)?;
-            match component.until_ready(async || is_ready(ports).await).await {
-                Err(error) if attempts_left > 0 && lost_its_port(&error) => {}
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    self.keep(component);
-                    return Ok(ports);
-                }
-            }
-        }
+        let executable = self.programs.controlplane();
+        let program = |ports| Program {
+            name,
+            executable: executable.clone(),
+            arguments: flags(ports),
+            ..Program::default()
+        };
+        let (component, ports) = component::launch(self.folder, program, is_ready).await?;
+        self.keep(component);
+        Ok(ports)
     }
 
     fn spawn(&self, program: &Program) -> Result<()> {

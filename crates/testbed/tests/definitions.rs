@@ -67,6 +67,12 @@ async fn third_party_kinds_can_be_installed_and_their_real_schema_judges() {
             "prometheusrules.monitoring.coreos.com",
             "certificates.cert-manager.io",
             "grpcroutes.gateway.networking.k8s.io",
+            "scaledobjects.keda.sh",
+            "scaledjobs.keda.sh",
+            "triggerauthentications.keda.sh",
+            "clustertriggerauthentications.keda.sh",
+            "cloudeventsources.eventing.keda.sh",
+            "clustercloudeventsources.eventing.keda.sh",
         ]
     );
 
