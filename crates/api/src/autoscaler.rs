@@ -8,12 +8,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    autoscaling::{Fallback, ScalingMode, Via},
+    autoscaling::{Autoscaling, Fallback, Scaler, ScalingMode, Via},
     condition::Condition,
     inventory::InventoryEntry,
     metric::Metric,
     scaling::{ScalingDecision, ScalingWindow},
 };
+
+/// Most replicas, if the spec does not say.
+const DEFAULT_MAX_REPLICAS: i32 = 10;
 
 /// What to scale, and by which metrics.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -144,4 +147,38 @@ pub struct PrismAutoscalerStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub inventory: Vec<InventoryEntry>,
+}
+
+impl PrismAutoscalerSpec {
+    /// The same, as the block of a pattern with the scaler `admin`.
+    #[must_use]
+    pub fn autoscaling(&self) -> Autoscaling {
+        let Self {
+            target_ref: _,
+            min_replicas,
+            max_replicas,
+            metrics,
+            behavior,
+            polling_interval,
+            cooldown_period,
+            fallback,
+            via,
+            mode,
+            windows,
+        } = self.clone();
+        Autoscaling {
+            scaler: Some(Scaler::Admin),
+            min_replicas,
+            max_replicas: max_replicas.or(Some(DEFAULT_MAX_REPLICAS)),
+            metrics,
+            behavior,
+            polling_interval,
+            cooldown_period,
+            fallback,
+            via,
+            mode,
+            windows,
+            ..Autoscaling::default()
+        }
+    }
 }

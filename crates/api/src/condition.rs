@@ -17,8 +17,12 @@ pub const RECONCILING: &str = "Reconciling";
 pub const STALLED: &str = "Stalled";
 /// `BackendResolved`: every backend that is named was found and may be used.
 pub const BACKEND_RESOLVED: &str = "BackendResolved";
-/// `ScalingActive`: the scaler is there, and can read its metrics.
+/// `ScalingActive`: the scaler is there, and can read its metrics. Absent without a scaler.
 pub const SCALING_ACTIVE: &str = "ScalingActive";
+/// `ScalingLimited`: a limit keeps the replicas from what the metrics ask for. Absent without a scaler.
+pub const SCALING_LIMITED: &str = "ScalingLimited";
+/// `ScalerConflict`: somebody else scales the same workload, and is left to it. Absent otherwise.
+pub const SCALER_CONFLICT: &str = "ScalerConflict";
 /// `Provisioned`: the server that the operator provides runs. Absent where it provides none.
 pub const PROVISIONED: &str = "Provisioned";
 /// `BackendHealthy`: the backend answered when somebody last connected to it.
@@ -113,8 +117,30 @@ pub mod reason {
     /// The cluster does not serve an optional API.
     pub const API_NOT_INSTALLED: &str = "ApiNotInstalled";
 
-    /// The operator cannot run this scaler here.
-    pub const SCALER_NOT_SUPPORTED: &str = "ScalerNotSupported";
+    /// Somebody else scales the same workload.
+    pub const SCALER_CONFLICT: &str = "ScalerConflict";
+    /// A scaler that the operator has not made.
+    pub const FOREIGN_SCALER: &str = "ForeignScaler";
+    /// The scaler before has not gone yet.
+    pub const HANDING_OVER: &str = "HandingOver";
+    /// The cluster has no KEDA.
+    pub const KEDA_NOT_INSTALLED: &str = "KedaNotInstalled";
+    /// A Secret that a trigger needs does not exist.
+    pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// The operator does not answer whom the spec wants to ask it.
+    pub const OUTLET_CLOSED: &str = "OutletClosed";
+    /// Every metric was read.
+    pub const METRICS_READ: &str = "MetricsRead";
+    /// A metric could not be read: nothing scales down.
+    pub const METRICS_UNAVAILABLE: &str = "MetricsUnavailable";
+    /// No metric could be read for so long that the fallback applies.
+    pub const FALLBACK_ACTIVE: &str = "FallbackActive";
+    /// The replicas stay as they are, as asked.
+    pub const SCALING_PAUSED: &str = "ScalingPaused";
+    /// There is nothing of that name to scale.
+    pub const TARGET_NOT_FOUND: &str = "TargetNotFound";
+    /// More replicas than that would have nothing to do.
+    pub const REPLICAS_CAPPED: &str = "ReplicasCapped";
 }
 
 /// Reasons of events, beside the ones above.

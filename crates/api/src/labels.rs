@@ -74,3 +74,13 @@ pub const SCALING_PAUSED: &str = "prism.io/scaling-paused";
 /// On a custom resource: the number of replicas to run, whatever the metrics say: `7`; on a stack, by
 /// component: `proxy=7, web-console=2`.
 pub const PINNED_REPLICAS: &str = "prism.io/pinned-replicas";
+/// On every child: fingerprint of what the operator applied to it last.
+pub const APPLIED: &str = "prism.io/applied";
+/// On a metric that an autoscaler asks the operator for: kind of the object that scales.
+pub const SCALED_KIND: &str = "prism.io/scaled-kind";
+/// On such a metric: name of the object that scales.
+pub const SCALED_NAME: &str = "prism.io/scaled-name";
+/// On such a metric: name of the workload.
+pub const SCALED_WORKLOAD: &str = "prism.io/scaled-workload";
+/// On such a metric: its place in the list of metrics, from 0.
+pub const SCALED_METRIC: &str = "prism.io/scaled-metric";

@@ -40,7 +40,7 @@ impl Engine {
         let refused = |error: &kube::Error| cannot(&child.key, error);
         let before = api.get(&child.key.name).await.map_err(|error| refused(&error))?;
         let params = PatchParams::apply(self.ledger.manager()).force().dry_run();
-        let body = Patch::Apply(child.updating_body(&found.uid()));
+        let body = Patch::Apply(child.updating_body(self.ledger.stamp(), &found.uid()));
         let after = api.patch(&child.key.name, &params, &body).await.map_err(|error| refused(&error))?;
         let mut fields = Vec::new();
         differences("", &before.data, &after.data, &mut fields);

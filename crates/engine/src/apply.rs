@@ -97,7 +97,9 @@ impl Engine {
             return Change::Updated;
         };
         let lost_replicas = child.owns_replicas() && !seen.ownership.replicas;
-        if applied.uid != seen.uid || applied.wanted != wanted {
+        // An earlier process may have applied something else, and died before it could note that.
+        let is_of_another_body = seen.stamp.is_some_and(|stamp| stamp != wanted);
+        if applied.uid != seen.uid || applied.wanted != wanted || is_of_another_body {
             Change::Updated
         } else if seen.ownership.fields != Some(applied.owned) || lost_replicas {
             Change::Repaired
@@ -107,7 +109,7 @@ impl Engine {
     }
 
     async fn create(&self, owner: &Owner, child: &Child, wanted: Digest) -> Result<Change, Error> {
-        match self.send(&child.key, &child.creating_body()).await {
+        match self.send(&child.key, &child.creating_body(self.ledger.stamp())).await {
             Ok(live) => {
                 self.settle(child, wanted, &live);
                 self.metrics.created(child.key.kind);
@@ -175,7 +177,7 @@ impl Engine {
         if matches!(child.replicas, Replicas::Seeded(_)) && seen.ownership.replicas {
             self.release_replicas(&child.key).await?;
         }
-        let live = self.send(&child.key, &child.updating_body(&seen.uid)).await;
+        let live = self.send(&child.key, &child.updating_body(self.ledger.stamp(), &seen.uid)).await;
         let live = match live.map_err(|error| Error::of_write(&child.key, &error)) {
             Err(Error::Rejected { .. }) if change == Change::Repaired => {
                 self.overwrite(child, &seen.uid).await?

@@ -72,6 +72,11 @@ impl<K: Resource> Cache<K> {
         }
     }
 
+    /// Forgets everything: nobody watches any more.
+    pub fn clear(&self) {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner).objects.clear();
+    }
+
     /// The object of that name.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {

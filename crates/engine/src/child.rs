@@ -86,8 +86,8 @@ impl Child {
     /// another one, and is accepted when there is no object. No object has version 1, as that is
     /// the store's own first revision: so this body can only create.
     #[must_use]
-    pub fn creating_body(&self) -> Value {
-        let mut body = self.body.clone();
+    pub fn creating_body(&self, stamp: &str) -> Value {
+        let mut body = self.stamped(stamp);
         body["metadata"]["resourceVersion"] = Value::from("1");
         if let Replicas::Seeded(replicas) = self.replicas {
             body["spec"]["replicas"] = Value::from(replicas);
@@ -97,9 +97,17 @@ impl Child {
 
     /// The body that updates the child if it is still the incarnation `uid`.
     #[must_use]
-    pub fn updating_body(&self, uid: &str) -> Value {
-        let mut body = self.body.clone();
+    pub fn updating_body(&self, stamp: &str, uid: &str) -> Value {
+        let mut body = self.stamped(stamp);
         body["metadata"]["uid"] = Value::from(uid);
+        body
+    }
+
+    /// The body with its own fingerprint in the annotation `stamp`, so that the object itself tells
+    /// which body it was given last, whatever became of the process that gave it.
+    fn stamped(&self, stamp: &str) -> Value {
+        let mut body = self.body.clone();
+        body["metadata"]["annotations"][stamp] = Value::from(self.digest().to_string());
         body
     }
 }

@@ -32,6 +32,8 @@ pub struct Observed {
     pub is_deleting: bool,
     /// What our field manager owns of it.
     pub ownership: Ownership,
+    /// Fingerprint of the body that it says was applied to it last.
+    pub stamp: Option<Digest>,
     /// Replica counts and claims, for workloads.
     pub workload: Option<WorkloadState>,
 }
@@ -54,6 +56,8 @@ pub struct Signature {
     pub manager: &'static str,
     /// Annotation that marks children which an owner reference cannot.
     pub mark: &'static str,
+    /// Annotation of children that holds the fingerprint of the body that was applied.
+    pub stamp: &'static str,
     /// Finalizer of owners that have children which the garbage collector cannot follow.
     pub finalizer: &'static str,
     /// Prefix of the annotations of workloads that are kept as notes, such as `example.io/`.
@@ -109,6 +113,12 @@ impl Ledger {
     #[must_use]
     pub fn mark(&self) -> &str {
         self.signature.mark
+    }
+
+    /// The annotation of children that tells which body they were given.
+    #[must_use]
+    pub fn stamp(&self) -> &str {
+        self.signature.stamp
     }
 
     /// The finalizer of owners with children elsewhere.
@@ -251,6 +261,7 @@ impl Ledger {
             owner: referred.or(marked),
             is_deleting: live.metadata.deletion_timestamp.is_some(),
             ownership: live.ownership(self.signature.manager),
+            stamp: annotations.and_then(|all| all.get(self.signature.stamp)?.parse().ok()),
             workload: (kind.depth == Depth::Workload).then(|| live.workload(self.signature.notes)),
         }
     }

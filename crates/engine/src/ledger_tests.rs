@@ -13,6 +13,7 @@ fn ledger() -> Ledger {
     Ledger::new(Signature {
         manager: "us",
         mark: "example.io/owned-by",
+        stamp: "example.io/applied",
         finalizer: "example.io/cleanup",
         notes: "example.io/",
         adoption_label: "app",

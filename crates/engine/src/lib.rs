@@ -24,6 +24,7 @@ mod prune;
 pub mod queue;
 mod release;
 mod report;
+mod scale;
 pub mod server;
 pub mod transport;
 pub mod volumes;

@@ -18,7 +18,7 @@ impl Engine {
     pub(crate) async fn overwrite(&self, child: &Child, uid: &str) -> Result<Live, Error> {
         let manager = format!("{}{SUFFIX}", self.ledger.manager());
         let params = PatchParams { field_manager: Some(manager.clone()), ..PatchParams::default() };
-        let body = child.updating_body(uid);
+        let body = child.updating_body(self.ledger.stamp(), uid);
         let (api, name) = (self.api(&child.key), &child.key.name);
         let failed = |error: kube::Error| Error::of_write(&child.key, &error);
         api.patch(name, &params, &Patch::Merge(&body)).await.map_err(failed)?;

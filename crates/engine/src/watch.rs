@@ -74,6 +74,26 @@ pub async fn objects<K>(
     drain(watcher(api, scope.config().labels(selector)), pulse, shutdown, take).await;
 }
 
+/// Watches all objects of `kind` in the form of `K`, until `shutdown`.
+pub async fn dynamic<K>(
+    client: Client,
+    kind: Kind,
+    scope: &Scope,
+    pulse: Arc<Pulse>,
+    shutdown: CancellationToken,
+    take: impl FnMut(Event<K>),
+) where
+    K: Resource<Scope = DynamicResourceScope, DynamicType = ApiResource>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + 'static,
+{
+    let api: Api<K> = scope.dynamic(client, &kind.api_resource());
+    drain(watcher(api, scope.config()), pulse, shutdown, take).await;
+}
+
 /// Watches the metadata of all objects of `K`, until `shutdown`.
 pub async fn metadata<K>(
     api: Api<PartialObjectMeta<K>>,

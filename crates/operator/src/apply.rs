@@ -62,10 +62,13 @@ pub(crate) async fn apply<K: Managed>(
     let stays = |key: &ObjectKey| wanted.contains(key) || kept.contains(key);
 
     // An autoscaler that is no longer wanted goes before the workload gets its fixed number.
-    let scalers = |key: &ObjectKey| stays(key) || key.kind != kinds::AUTOSCALER;
+    let scalers = |key: &ObjectKey| stays(key) || !kinds::SCALERS.contains(&key.kind);
     applied.pruned = ctx.engine.prune(owner, &remembered_keys, scalers).await?;
     let held_up = replace_all(ctx, &mut steps, &mut applied.replaced).await;
     let mut outcome = ctx.engine.apply(owner, &steps.lines).await;
+    for (workload, replicas) in &steps.wakes {
+        outcome.failed.extend(ctx.engine.scale(workload, *replicas).await.err());
+    }
     outcome.failed.extend(held_up);
     let prunable = |key: &ObjectKey| stays(key) || !may_prune(&outcome, key);
     applied.pruned.extend(ctx.engine.prune(owner, &remembered_keys, prunable).await?);

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use prism_engine::lease::LeaseConfig;
 use prism_plan::defaults::Defaults;
 
+use crate::scaling::sources::Trust;
+
 /// Everything that can be set from outside.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -24,6 +26,8 @@ pub struct Config {
     pub resync: Duration,
     /// What a spec that is silent gets.
     pub defaults: Defaults,
+    /// Whose metrics are trusted.
+    pub trust: Trust,
 }
 
 impl Default for Config {
@@ -37,6 +41,7 @@ impl Default for Config {
             stale_after: Duration::from_secs(150),
             resync: Duration::from_hours(1),
             defaults: Defaults::default(),
+            trust: Trust::default(),
         }
     }
 }

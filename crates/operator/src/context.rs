@@ -6,12 +6,19 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::api::{
-    core::v1::{Namespace, Service},
-    storage::v1::StorageClass,
+use k8s_openapi::{
+    api::{
+        autoscaling::v2::HorizontalPodAutoscaler,
+        core::v1::{Namespace, Service},
+        storage::v1::StorageClass,
+    },
+    jiff::Timestamp,
 };
 use kube::{ResourceExt, core::DeserializeGuard};
-use prism_api::{backend::PrismBackend, cluster::PrismCluster, pattern::PrismPattern, stack::PrismStack};
+use prism_api::{
+    autoscaler::PrismAutoscaler, backend::PrismBackend, cluster::PrismCluster, pattern::PrismPattern,
+    stack::PrismStack,
+};
 use prism_engine::{
     Engine, Error,
     cache::Cache,
@@ -22,7 +29,12 @@ use prism_engine::{
 };
 use prism_plan::defaults::Defaults;
 
-use crate::{kinds, managed::reconcile};
+use crate::{
+    kinds,
+    managed::reconcile,
+    outlets::Outlets,
+    scaling::{Looks, secrets::SecretKeys, seen::ScaledObjectView, sources::Sources},
+};
 
 /// Caches, the engine and the queue.
 pub(crate) struct Context {
@@ -32,11 +44,22 @@ pub(crate) struct Context {
     pub(crate) stacks: Cache<DeserializeGuard<PrismStack>>,
     pub(crate) patterns: Cache<DeserializeGuard<PrismPattern>>,
     pub(crate) backends: Cache<DeserializeGuard<PrismBackend>>,
+    pub(crate) prism_autoscalers: Cache<DeserializeGuard<PrismAutoscaler>>,
     /// Services that say that they are those of a backend.
     pub(crate) services: Cache<Service>,
     /// Namespaces that have consented to patterns of others.
     pub(crate) namespaces: Cache<Namespace>,
     pub(crate) storage_classes: Cache<StorageClass>,
+    /// Every `HorizontalPodAutoscaler`, whoever made it.
+    pub(crate) autoscalers: Cache<HorizontalPodAutoscaler>,
+    /// Every `ScaledObject`, whoever made it.
+    pub(crate) scaled_objects: Cache<ScaledObjectView>,
+    /// Every `TriggerAuthentication`, whoever made it.
+    pub(crate) authentications: Cache<Live>,
+    pub(crate) secret_keys: SecretKeys,
+    pub(crate) sources: Sources,
+    pub(crate) looks: Looks,
+    pub(crate) outlets: Outlets,
     /// Pods of members that vote.
     pub(crate) pods: Cache<Live>,
     pub(crate) optional: OptionalKinds,
@@ -71,11 +94,22 @@ impl Context {
         Action::After(jitter(self.resync), Lane::Resync)
     }
 
+    /// The same, or until the plan changes by itself.
+    pub(crate) fn rest_until(&self, change: Option<Timestamp>) -> Action {
+        let wait = change.map(|change| change.duration_since(Timestamp::now()));
+        let wait = wait.map(|wait| Duration::try_from(wait).unwrap_or_default() + Duration::from_secs(1));
+        match wait {
+            Some(wait) if wait < self.resync => Action::After(wait, Lane::Child),
+            _ => self.rest(),
+        }
+    }
+
     /// Drops what is remembered of an object that is gone. Its children follow it by their owner
     /// references.
     pub(crate) fn forget(&self, key: &ObjectKey) -> Action {
         self.engine.ledger().drop_owner(key);
         self.engine.forget_reports(key);
+        self.looks.assign(key, Vec::new());
         Action::Await
     }
 
@@ -90,11 +124,13 @@ impl Reconcile for Context {
         const STACK: Kind = kinds::PRISM_STACK;
         const PATTERN: Kind = kinds::PRISM_PATTERN;
         const BACKEND: Kind = kinds::PRISM_BACKEND;
+        const AUTOSCALER: Kind = kinds::PRISM_AUTOSCALER;
         match key.kind {
             CLUSTER => Box::pin(reconcile::<PrismCluster>(self, key, lane)).await,
             STACK => Box::pin(reconcile::<PrismStack>(self, key, lane)).await,
             PATTERN => Box::pin(reconcile::<PrismPattern>(self, key, lane)).await,
             BACKEND => Box::pin(reconcile::<PrismBackend>(self, key, lane)).await,
+            AUTOSCALER => Box::pin(reconcile::<PrismAutoscaler>(self, key, lane)).await,
             _ => Ok(Action::Await),
         }
     }

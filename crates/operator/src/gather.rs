@@ -28,7 +28,7 @@ use prism_plan::{
     stack::{self, ChildFacts, Consent, Place, child_name},
 };
 
-use crate::{context::Context, family, kinds, managed::Managed, steps::workload_key};
+use crate::{context::Context, family, kinds, managed::Managed, scaling::seen, steps::workload_key};
 
 /// The facts about `pattern`.
 pub(crate) fn pattern(pattern: &PrismPattern, owner: &Owner, ctx: &Context) -> Facts {
@@ -39,9 +39,20 @@ pub(crate) fn pattern(pattern: &PrismPattern, owner: &Owner, ctx: &Context) -> F
     });
     Facts {
         runner: program(owner, &owner.key.name, ctx),
+        admin: admin_of(ctx, &owner.key),
         backends: backends.collect(),
         defaults: ctx.defaults.clone(),
     }
+}
+
+/// Host and port of the admin of the stack that `object` is, or belongs to.
+pub(crate) fn admin_of(ctx: &Context, object: &ObjectKey) -> Option<String> {
+    let (namespace, name) = if object.kind == kinds::PRISM_STACK {
+        (object.namespace.to_string(), object.name.to_string())
+    } else {
+        family::stack_key(ctx.patterns.get(&object.namespace, &object.name)?.meta())?
+    };
+    stack::admin_endpoint(ctx.stacks.get(&namespace, &name)?.0.as_ref().ok()?)
 }
 
 /// For each name that a pattern uses, where its `PrismBackend` may be: in the pattern's stack, beside
@@ -175,10 +186,15 @@ pub(crate) fn program(owner: &Owner, name: &str, ctx: &Context) -> ProgramFacts 
         let seen = ctx.engine.ledger().get(&workload_key(&owner.key.namespace, name, kind))?;
         seen.workload.filter(|_| seen.owner.as_ref() == Some(owner)).map(facts)
     };
+    let targets = [WorkloadKind::Deployment, WorkloadKind::StatefulSet].map(|kind| {
+        let key = workload_key(&owner.key.namespace, name, kind);
+        (key.kind, key.name.to_string())
+    });
     ProgramFacts {
         deployment: workload(WorkloadKind::Deployment),
         stateful_set: workload(WorkloadKind::StatefulSet),
         members: Vec::new(),
+        scaling: seen::facts(ctx, owner, &owner.key.namespace, &targets),
         storage_classes: Some(ctx.storage_class_names()),
     }
 }

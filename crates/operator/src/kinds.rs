@@ -13,6 +13,9 @@ pub(crate) const PRISM_PATTERN: Kind =
 pub(crate) const PRISM_BACKEND: Kind =
     Kind(&KindInfo::new(GROUP, "v1alpha1", "PrismBackend", "prismbackends"));
 
+pub(crate) const PRISM_AUTOSCALER: Kind =
+    Kind(&KindInfo::new(GROUP, "v1alpha1", "PrismAutoscaler", "prismautoscalers"));
+
 pub(crate) const SERVICE_ACCOUNT: Kind = Kind(&KindInfo::new("", "v1", "ServiceAccount", "serviceaccounts"));
 pub(crate) const CONFIG_MAP: Kind = Kind(&KindInfo::new("", "v1", "ConfigMap", "configmaps"));
 pub(crate) const SECRET: Kind = Kind(&KindInfo::new("", "v1", "Secret", "secrets"));
@@ -41,11 +44,17 @@ pub(crate) const CERTIFICATE: Kind =
 pub(crate) const GRPC_ROUTE: Kind =
     Kind(&KindInfo::new("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes"));
 
+pub(crate) const SCALED_OBJECT: Kind =
+    Kind(&KindInfo::new("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects"));
+pub(crate) const TRIGGER_AUTHENTICATION: Kind =
+    Kind(&KindInfo::new("keda.sh", "v1alpha1", "TriggerAuthentication", "triggerauthentications"));
+
 /// Pods of members that vote: nobody's children here, and watched for their readiness.
 pub(crate) const POD: Kind = Kind(&KindInfo::new("", "v1", "Pod", "pods").workload());
 
 /// Objects that have children.
-pub(crate) const OWNERS: [Kind; 4] = [PRISM_CLUSTER, PRISM_STACK, PRISM_PATTERN, PRISM_BACKEND];
+pub(crate) const OWNERS: [Kind; 5] =
+    [PRISM_CLUSTER, PRISM_STACK, PRISM_PATTERN, PRISM_BACKEND, PRISM_AUTOSCALER];
 
 /// Kinds of children that every cluster serves: each has one watch.
 pub(crate) const CHILDREN: [Kind; 11] = [
@@ -63,8 +72,18 @@ pub(crate) const CHILDREN: [Kind; 11] = [
 ];
 
 /// Kinds of children that a cluster serves if somebody has installed them.
-pub(crate) const OPTIONAL: [Kind; 5] =
-    [SERVICE_MONITOR, POD_MONITOR, PROMETHEUS_RULE, CERTIFICATE, GRPC_ROUTE];
+pub(crate) const OPTIONAL: [Kind; 7] = [
+    SERVICE_MONITOR,
+    POD_MONITOR,
+    PROMETHEUS_RULE,
+    CERTIFICATE,
+    GRPC_ROUTE,
+    SCALED_OBJECT,
+    TRIGGER_AUTHENTICATION,
+];
+
+/// Kinds that change the replicas of workloads.
+pub(crate) const SCALERS: [Kind; 2] = [AUTOSCALER, SCALED_OBJECT];
 
 /// Kinds that an inventory may name.
 pub(crate) fn all() -> impl Iterator<Item = Kind> {

@@ -5,6 +5,7 @@
 //! between the kinds stands in `cluster`, `stack`, `pattern` and `backend`.
 
 mod apply;
+mod autoscaler;
 mod backend;
 mod cluster;
 mod config;
@@ -16,13 +17,16 @@ mod gauges;
 mod inventory;
 mod kinds;
 mod managed;
+mod outlets;
 mod password;
 mod pattern;
 mod process;
 mod report;
+mod scaling;
 mod stack;
 mod steps;
 mod watches;
 
 pub use config::Config;
 pub use process::{Error, Operator};
+pub use scaling::sources::Trust;

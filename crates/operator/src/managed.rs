@@ -1,12 +1,12 @@
 //! One look at one object of any kind that has children: gather, plan, apply, report.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::{NamespaceResourceScope, jiff::Timestamp};
 use kube::{Resource, ResourceExt, core::DeserializeGuard};
 use prism_api::{
-    PrismBackendStatus, PrismClusterStatus, PrismPatternStatus, PrismStackStatus, condition::Condition,
-    inventory::InventoryEntry, labels,
+    PrismAutoscalerStatus, PrismBackendStatus, PrismClusterStatus, PrismPatternStatus, PrismStackStatus,
+    condition::Condition, inventory::InventoryEntry, labels,
 };
 use prism_engine::{
     Error,
@@ -15,7 +15,7 @@ use prism_engine::{
     queue::Lane,
     worker::Action,
 };
-use prism_plan::{invalid::Invalid, report::Report};
+use prism_plan::{invalid::Invalid, report::Report, scaling::Assignment};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{apply, context::Context, report, steps::Steps};
@@ -66,6 +66,21 @@ pub(crate) trait Managed:
     /// Whether two statuses differ in nothing but counts and messages.
     fn is_progress_only(before: &Self::Status, after: &Self::Status) -> bool;
 
+    /// What the operator itself looks at to scale the workloads of the plan.
+    fn assignments(_: &Self::Plan) -> Vec<Assignment> {
+        Vec::new()
+    }
+
+    /// When the plan is another one although nothing has happened.
+    fn next_change(_: &Self::Plan) -> Option<Timestamp> {
+        None
+    }
+
+    /// Secrets of the object's namespace whose keys the plan has to know.
+    fn secrets(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
     /// Brings a deletion forward.
     fn finish(_: &Context, _: &Subject<Self>) -> impl Future<Output = Result<Action, Error>> + Send {
         async { Ok(Action::Await) }
@@ -95,7 +110,13 @@ macro_rules! statuses {
     )*};
 }
 
-statuses!(PrismBackendStatus, PrismClusterStatus, PrismPatternStatus, PrismStackStatus);
+statuses!(
+    PrismAutoscalerStatus,
+    PrismBackendStatus,
+    PrismClusterStatus,
+    PrismPatternStatus,
+    PrismStackStatus
+);
 
 /// Brings one object, and its children, to where its spec wants them.
 pub(crate) async fn reconcile<K: Managed>(
@@ -108,9 +129,18 @@ pub(crate) async fn reconcile<K: Managed>(
     };
     let subject = Subject::new(&guarded, key);
     if subject.is_being_deleted() {
+        ctx.looks.assign(key, Vec::new());
         return K::finish(ctx, &subject).await;
     }
+    let secrets = subject.object.secrets();
+    if !secrets.is_empty() {
+        ctx.secret_keys.refresh(&key.namespace, &secrets).await?;
+    }
     let plan = subject.readable().and_then(|object| object.plan(&subject.owner, ctx));
+    if let Ok(plan) = &plan {
+        let is_paused = subject.is_paused(ctx);
+        ctx.looks.assign(key, if is_paused { Vec::new() } else { K::assignments(plan) });
+    }
     let applied = apply::apply(ctx, &subject, plan).await?;
     report::report(ctx, &subject, applied, lane).await
 }

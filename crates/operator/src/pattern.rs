@@ -1,5 +1,7 @@
 //! How a `PrismPattern` is looked after.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use prism_api::pattern::{PrismPattern, PrismPatternStatus};
@@ -11,12 +13,14 @@ use prism_plan::{
     invalid::Invalid,
     pattern::{self, Plan},
     report::Report,
+    scaling::Assignment,
 };
 
 use crate::{
     context::Context,
     family, gather, kinds,
     managed::Managed,
+    scaling::secrets::secrets_of,
     steps::{Steps, child},
 };
 
@@ -46,6 +50,19 @@ impl Managed for PrismPattern {
         let config = plan.config.iter().map(|config| child(owner, kinds::CONFIG_MAP, config));
         steps.add_program(owner, &plan.runner, config.collect::<Result<_, _>>()?)?;
         Ok(steps)
+    }
+
+    fn assignments(plan: &Plan) -> Vec<Assignment> {
+        plan.runner.scaling.assignment.iter().cloned().collect()
+    }
+
+    fn next_change(plan: &Plan) -> Option<Timestamp> {
+        plan.runner.scaling.next_change
+    }
+
+    fn secrets(&self) -> BTreeSet<String> {
+        let triggers = self.spec.autoscaling.iter().flat_map(|block| &block.triggers);
+        secrets_of(triggers)
     }
 
     fn assess(

@@ -27,6 +27,8 @@ use crate::{
     context::{Context, OptionalKinds},
     gauges::Gauges,
     kinds,
+    outlets::Outlets,
+    scaling::{Looks, Orders, secrets::SecretKeys, sources::Sources},
     watches::Watches,
 };
 
@@ -50,6 +52,9 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// Certificates that metrics are trusted by cannot be read.
+    #[error("{0}")]
+    Trust(String),
     /// Another process may act from now on, so this one must not.
     #[error("the lease was lost")]
     LeaseLost,
@@ -65,6 +70,7 @@ pub struct Operator {
     fence: CancellationToken,
     shutdown: CancellationToken,
     address: SocketAddr,
+    orders: Option<Orders>,
     background: tokio::task::JoinSet<()>,
 }
 
@@ -87,6 +93,7 @@ impl Operator {
         let ledger = Arc::new(Ledger::new(Signature {
             manager: names::FIELD_MANAGER,
             mark: labels::OWNED_BY,
+            stamp: labels::APPLIED,
             finalizer: names::FINALIZER,
             notes: names::LABEL_PREFIX,
             adoption_label: labels::PLAIN_APP,
@@ -95,6 +102,7 @@ impl Operator {
         }));
         let identity = config.lease.as_ref().map_or(names::FIELD_MANAGER, |lease| &lease.identity);
         let events = Events::new(client.clone(), names::FIELD_MANAGER, identity);
+        let (looks, orders) = Looks::new();
         let context = Arc::new(Context {
             engine: Engine::new(client.clone(), ledger, metrics.clone(), events),
             queue: queue.clone(),
@@ -105,6 +113,14 @@ impl Operator {
             services: Cache::default(),
             namespaces: Cache::default(),
             storage_classes: Cache::default(),
+            prism_autoscalers: Cache::default(),
+            autoscalers: Cache::default(),
+            scaled_objects: Cache::default(),
+            authentications: Cache::default(),
+            secret_keys: SecretKeys::new(client.clone()),
+            sources: Sources::new(&config.trust).map_err(Error::Trust)?,
+            looks,
+            outlets: Outlets::default(),
             pods: Cache::default(),
             optional: OptionalKinds::default(),
             scope: config.namespace.clone(),
@@ -136,7 +152,18 @@ impl Operator {
             Some(lease) => Some(Leadership::new(unfenced(cluster)?, lease)),
             None => None,
         };
-        Ok(Self { config, context, metrics, health, leadership, fence, shutdown, address, background })
+        Ok(Self {
+            config,
+            context,
+            metrics,
+            health,
+            leadership,
+            fence,
+            shutdown,
+            address,
+            orders: Some(orders),
+            background,
+        })
     }
 
     /// Where the endpoints are served.
@@ -163,6 +190,10 @@ impl Operator {
             return Ok(());
         }
         self.metrics.leads(true);
+        // Before they work, nobody asks for a look; after a loss of the lease, no look may write.
+        if let Some(orders) = self.orders.take() {
+            self.background.spawn(orders.serve(self.context.clone(), self.shutdown.clone()));
+        }
         let result = self.work().await;
         self.metrics.leads(false);
         self.background.shutdown().await;

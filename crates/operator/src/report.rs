@@ -31,6 +31,7 @@ pub(crate) async fn report<K: Managed>(
         handled_request: subject.open_request().filter(|_| !is_paused).map(str::to_owned),
     };
     let after = subject.object.assess(&applied.plan, &subject.owner, report, ctx);
+    let next_change = applied.plan.as_ref().ok().and_then(K::next_change);
     let reported = write(ctx, subject, &before, &after, lane).await?;
     if reported == Reported::Written {
         warn(ctx, subject, before.conditions(), after.conditions()).await;
@@ -38,10 +39,10 @@ pub(crate) async fn report<K: Managed>(
     }
     tell(ctx, subject, &applied).await;
     match applied.into_failure() {
-        Some(error) if error.class() == Class::Wait => Ok(ctx.rest()),
+        Some(error) if error.class() == Class::Wait => Ok(ctx.rest_until(next_change)),
         Some(error) if error.class() == Class::Stalled => Ok(Action::Stalled),
         Some(error) => Err(error),
-        None => Ok(ctx.rest()),
+        None => Ok(ctx.rest_until(next_change)),
     }
 }
 
@@ -108,7 +109,9 @@ async fn warn<K: Managed>(ctx: &Context, subject: &Subject<K>, before: &[Conditi
         let was = find(before, &condition.type_);
         let is_news = was.is_none_or(|was| was.status != condition.status || was.reason != condition.reason);
         let is_bad = match condition.type_.as_str() {
-            condition::STALLED | condition::SPEC_WARNING => condition.status == "True",
+            condition::STALLED | condition::SPEC_WARNING | condition::SCALER_CONFLICT => {
+                condition.status == "True"
+            }
             condition::BACKEND_RESOLVED | condition::SCALING_ACTIVE | condition::INTEGRATIONS_AVAILABLE => {
                 condition.status == "False"
             }

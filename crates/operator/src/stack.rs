@@ -1,5 +1,7 @@
 //! How a `PrismStack` is looked after.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::Timestamp;
 use kube::core::DeserializeGuard;
 use prism_api::{
@@ -17,6 +19,7 @@ use prism_plan::{
     edge,
     invalid::Invalid,
     report::Report,
+    scaling::Assignment,
     stack::{self, AdminPlan, ComponentPlan, Kept, Plan},
 };
 
@@ -24,6 +27,7 @@ use crate::{
     context::Context,
     family, farewell, gather, kinds,
     managed::{Managed, Subject},
+    scaling::secrets::secrets_of,
     steps::{Steps, child, workload_key},
 };
 
@@ -83,6 +87,23 @@ impl Managed for PrismStack {
         steps.lines.push(vec![edge_of(owner, edge)?]);
         steps.keep.extend(kept.iter().flat_map(|kept| kept_keys(owner, kept)));
         Ok(steps)
+    }
+
+    fn assignments(plan: &Plan) -> Vec<Assignment> {
+        let components = plan.proxy.iter().chain(&plan.console);
+        let due = components.filter(|component| component.waits_for.is_none());
+        due.filter_map(|component| component.program.scaling.assignment.clone()).collect()
+    }
+
+    fn next_change(plan: &Plan) -> Option<Timestamp> {
+        let components = plan.proxy.iter().chain(&plan.console);
+        components.filter_map(|component| component.program.scaling.next_change).min()
+    }
+
+    fn secrets(&self) -> BTreeSet<String> {
+        let components = self.spec.proxy.iter().chain(&self.spec.web_console);
+        let blocks = components.filter_map(|component| component.autoscaling.as_ref());
+        secrets_of(blocks.flat_map(|block| &block.triggers))
     }
 
     fn assess(

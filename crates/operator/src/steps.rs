@@ -6,7 +6,11 @@ use prism_engine::{
     child::Child,
     object::{Kind, ObjectKey, Owner},
 };
-use prism_plan::program::{Children, ProgramPlan, Replace, Workload, workload_name};
+use prism_plan::{
+    program::{Children, ProgramPlan, Replace, Workload, workload_name},
+    scaling::{Scalers, ScalingPlan},
+    types::ScaleTarget,
+};
 use serde::Serialize;
 
 use crate::kinds;
@@ -22,6 +26,8 @@ pub(crate) struct Steps {
     pub(crate) held: Vec<ObjectKey>,
     /// `StatefulSet`s that have to be made anew.
     pub(crate) replacements: Vec<Replacement>,
+    /// Workloads without replicas whose scaler cannot start the first: how many to start for it.
+    pub(crate) wakes: Vec<(ObjectKey, i32)>,
 }
 
 /// A `StatefulSet` that has to be made anew, its pods and volumes untouched.
@@ -40,7 +46,7 @@ impl Steps {
         plan: &ProgramPlan,
         mut needed: Vec<Child>,
     ) -> Result<(), serde_json::Error> {
-        let Children { service_account, workload, service, headless, budget, scaler } = &plan.children;
+        let Children { service_account, workload, service, headless, budget, scalers } = &plan.children;
         if let Some(account) = service_account {
             needed.insert(0, child(owner, kinds::SERVICE_ACCOUNT, account)?);
         }
@@ -66,13 +72,24 @@ impl Steps {
             Some(child(owner, kinds::SERVICE, service)),
             headless.as_ref().map(|object| child(owner, kinds::SERVICE, object)),
             budget.as_ref().map(|object| child(owner, kinds::BUDGET, object)),
-            scaler.as_ref().map(|object| child(owner, kinds::AUTOSCALER, object)),
         ];
-        self.lines.push(vec![
-            needed,
-            vec![workload],
-            around.into_iter().flatten().collect::<Result<_, _>>()?,
-        ]);
+        let mut around: Vec<Child> = around.into_iter().flatten().collect::<Result<_, _>>()?;
+        around.extend(scaling(owner, scalers)?);
+        self.wakes.extend(plan.scaling.wake.map(|replicas| (key(plan.program.kind), replicas)));
+        self.lines.push(vec![needed, vec![workload], around]);
+        Ok(())
+    }
+
+    /// Adds the scaling of a workload that somebody else makes.
+    pub(crate) fn add_scaling(
+        &mut self,
+        owner: &Owner,
+        target: &ScaleTarget,
+        plan: &ScalingPlan,
+    ) -> Result<(), serde_json::Error> {
+        let target = scaled(target, &owner.key.namespace);
+        self.wakes.extend(target.zip(plan.wake));
+        self.lines.push(vec![scaling(owner, &plan.scalers)?]);
         Ok(())
     }
 
@@ -109,6 +126,25 @@ pub(crate) fn child<K: Resource + Serialize>(
     let namespace = object.namespace().unwrap_or_else(|| owner.key.namespace.to_string());
     let child = Child::new(kind, &namespace, &object.name_any(), object)?;
     Ok(if *namespace == *owner.key.namespace { child } else { child.marked(labels::OWNED_BY, owner) })
+}
+
+/// What scales a workload, as children.
+fn scaling(owner: &Owner, scalers: &Scalers) -> Result<Vec<Child>, serde_json::Error> {
+    let Scalers { autoscaler, scaled_object, authentications, trust } = scalers;
+    let authentications =
+        authentications.iter().map(|object| child(owner, kinds::TRIGGER_AUTHENTICATION, object));
+    let others = [
+        autoscaler.as_ref().map(|object| child(owner, kinds::AUTOSCALER, object)),
+        scaled_object.as_ref().map(|object| child(owner, kinds::SCALED_OBJECT, object)),
+        trust.as_ref().map(|object| child(owner, kinds::CONFIG_MAP, object)),
+    ];
+    authentications.chain(others.into_iter().flatten()).collect()
+}
+
+/// Which object a target is; `None` for a kind that is not scaled.
+pub(crate) fn scaled(target: &ScaleTarget, namespace: &str) -> Option<ObjectKey> {
+    let kind = [kinds::DEPLOYMENT, kinds::STATEFUL_SET].into_iter().find(|kind| kind.name == target.kind)?;
+    Some(ObjectKey::new(kind, namespace, &target.name))
 }
 
 /// Which object the workload of that kind of the program `name` is.

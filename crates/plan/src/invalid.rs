@@ -17,3 +17,9 @@ impl Invalid {
         Self { field: field.into(), advice: advice.into() }
     }
 }
+
+impl From<prism_scale::Invalid> for Invalid {
+    fn from(prism_scale::Invalid { field, advice }: prism_scale::Invalid) -> Self {
+        Self { field, advice }
+    }
+}

@@ -4,6 +4,7 @@
 //! client, no clock, no environment. Whoever calls it with the same arguments, be it the operator,
 //! a command line or a test, gets the same children and the same status.
 
+pub mod autoscaler;
 pub mod backend;
 pub mod because;
 pub mod cluster;
@@ -17,6 +18,8 @@ pub mod pattern;
 pub mod program;
 pub mod quantity;
 pub mod report;
+pub mod scaling;
 pub mod stack;
 pub mod strict;
 pub mod text;
+pub mod types;

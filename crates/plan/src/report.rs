@@ -3,7 +3,7 @@
 use prism_api::{
     condition::{self, Condition, reason},
     inventory::InventoryEntry,
-    pattern::{ActiveScaler, Phase},
+    pattern::Phase,
 };
 
 use crate::{
@@ -98,17 +98,4 @@ pub fn phase(conditions: &[Condition], is_serving: bool, before: Option<Phase>) 
         (false, false) if !was_running => Phase::Pending,
         (false, _) => Phase::Degraded,
     }
-}
-
-/// Scalers that this operator cannot run yet leave the workload at the number it has.
-pub fn scaling_active(conditions: &mut Conditions<'_>, scaler: ActiveScaler, replicas: i32) {
-    let name = match scaler {
-        ActiveScaler::None | ActiveScaler::Hpa => return,
-        ActiveScaler::Keda => "keda",
-        ActiveScaler::Admin => "admin",
-    };
-    let message = format!(
-        "this operator does not run the scaler {name}: the workload stays at {replicas} replicas until it is scaled by hand or set to scaler: hpa"
-    );
-    conditions.set(condition::SCALING_ACTIVE, false, reason::SCALER_NOT_SUPPORTED, message);
 }

@@ -8,13 +8,15 @@ use std::{fmt::Debug, sync::Arc};
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
+        autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{Namespace, Service},
         storage::v1::StorageClass,
     },
 };
 use kube::{Api, Client, Resource, core::DeserializeGuard, runtime::watcher::Event};
 use prism_api::{
-    backend::PrismBackend, cluster::PrismCluster, labels, names, pattern::PrismPattern, stack::PrismStack,
+    autoscaler::PrismAutoscaler, backend::PrismBackend, cluster::PrismCluster, labels, names,
+    pattern::PrismPattern, stack::PrismStack,
 };
 use prism_engine::{
     cache::{Cache, Difference},
@@ -32,6 +34,8 @@ use crate::{context::Context, kinds, managed::Managed};
 
 /// Services are watched twice: as children, and as what backends refer to.
 const SERVICES_OF_BACKENDS: &str = "services?prism.io/backend-type";
+/// Autoscalers, too: as children, and for what they say, whoever made them.
+const ALL_AUTOSCALERS: &str = "horizontalpodautoscalers?";
 
 /// What every watch needs.
 #[derive(Clone)]
@@ -52,9 +56,18 @@ impl Watches {
         }
         tasks.spawn(self.clone().owners::<PrismCluster>(|_, _| ()));
         tasks.spawn(self.clone().owners::<PrismStack>(wake::by_stack));
-        tasks.spawn(self.clone().owners::<PrismPattern>(|_, _| ()));
+        tasks.spawn(self.clone().owners::<PrismPattern>(wake::autoscalers_of));
         tasks.spawn(self.clone().owners::<PrismBackend>(wake::users_of));
+        tasks.spawn(self.clone().owners::<PrismAutoscaler>(wake::by_autoscaler));
         tasks.spawn(self.clone().members());
+        let autoscalers = self.scope.api::<HorizontalPodAutoscaler>(self.client.clone());
+        tasks.spawn(self.clone().others(
+            autoscalers,
+            ALL_AUTOSCALERS,
+            "",
+            |ctx| &ctx.autoscalers,
+            wake::scaled_by_autoscaler,
+        ));
         let services = self.scope.api::<Service>(self.client.clone());
         tasks.spawn(self.clone().others(
             services,

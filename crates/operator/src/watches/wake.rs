@@ -2,22 +2,34 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::{
+    autoscaling::v2::HorizontalPodAutoscaler,
+    core::v1::{Namespace, Service},
+};
 use kube::{Resource, ResourceExt, core::DeserializeGuard};
 use prism_api::{
+    autoscaler::PrismAutoscaler,
+    autoscaling::Autoscaling,
     backend::PrismBackend,
     condition::{self, reason},
     connection::ServiceRef,
     labels,
+    pattern::PrismPattern,
     stack::PrismStack,
 };
-use prism_engine::{cache::Difference, live::Live, object::ObjectKey, queue::Lane};
+use prism_engine::{
+    cache::Difference,
+    live::Live,
+    object::{Kind, ObjectKey},
+    queue::Lane,
+};
 use prism_plan::conditions::find;
 
 use crate::{
     context::Context,
     family, gather, kinds,
     managed::{Managed, Status},
+    scaling::seen::{self, ScaledObjectView},
 };
 
 /// An edit jumps the queue; a status that somebody else has touched is put right in its turn.
@@ -148,6 +160,134 @@ fn backends(ctx: &Context, refers: impl Fn(Option<String>, &ServiceRef) -> bool)
 /// An optional API may concern any stack.
 pub(super) fn all_stacks(ctx: &Arc<Context>) {
     for stack in ctx.stacks.find(|_| true) {
+        ctx.queue.add(key_of(kinds::PRISM_STACK, stack.as_ref()), Lane::Child);
+    }
+}
+
+/// An optional API may concern any stack; those of KEDA, whoever scales by it.
+pub(super) fn all_who_may_use(ctx: &Arc<Context>, kind: Kind) {
+    all_stacks(ctx);
+    if [kinds::SCALED_OBJECT, kinds::TRIGGER_AUTHENTICATION].contains(&kind) {
+        let scales = |block: Option<&Autoscaling>| block.is_some_and(Autoscaling::is_enabled);
+        for pattern in ctx
+            .patterns
+            .find(|pattern| pattern.0.as_ref().is_ok_and(|pattern| scales(pattern.spec.autoscaling.as_ref())))
+        {
+            ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Child);
+        }
+        for autoscaler in ctx.prism_autoscalers.find(|_| true) {
+            ctx.queue.add(key_of(kinds::PRISM_AUTOSCALER, autoscaler.as_ref()), Lane::Child);
+        }
+    }
+}
+
+/// What an autoscaler decides, or that it comes or goes, concerns its workload's owner.
+pub(super) fn scaled_by_autoscaler(ctx: &Arc<Context>, difference: &Difference<HorizontalPodAutoscaler>) {
+    let Difference { before, after, .. } = difference;
+    if before.as_deref().map(seen::essence_of_autoscaler) == after.as_deref().map(seen::essence_of_autoscaler)
+    {
+        return;
+    }
+    for autoscaler in [before, after].into_iter().flatten() {
+        scaled(ctx, autoscaler.namespace(), seen::target_of_autoscaler(autoscaler));
+    }
+}
+
+/// The same for what KEDA says.
+pub(super) fn scaled_by_keda(ctx: &Arc<Context>, difference: &Difference<ScaledObjectView>) {
+    let Difference { before, after, .. } = difference;
+    if before.as_deref().map(seen::essence_of_scaled_object)
+        == after.as_deref().map(seen::essence_of_scaled_object)
+    {
+        return;
+    }
+    for view in [before, after].into_iter().flatten() {
+        scaled(ctx, view.namespace(), seen::target_of_scaled_object(view));
+    }
+}
+
+/// Wakes whoever made the workload, and whatever `PrismAutoscaler` names it.
+fn scaled(ctx: &Context, namespace: Option<String>, (kind, name): (String, String)) {
+    let kinds = [kinds::DEPLOYMENT, kinds::STATEFUL_SET];
+    let Some(kind) = kinds.into_iter().find(|known| known.name == kind) else { return };
+    let workload = ObjectKey::new(kind, &namespace.unwrap_or_default(), &name);
+    if let Some(owner) = ctx.engine.ledger().get(&workload).and_then(|seen| seen.owner) {
+        ctx.queue.add(owner.key, Lane::Child);
+    }
+    let names = |autoscaler: &DeserializeGuard<PrismAutoscaler>| {
+        let readable = autoscaler.0.as_ref().ok();
+        readable.and_then(|autoscaler| seen::target(ctx, autoscaler)).as_ref() == Some(&workload)
+    };
+    for autoscaler in ctx.prism_autoscalers.find(names) {
+        ctx.queue.add(key_of(kinds::PRISM_AUTOSCALER, autoscaler.as_ref()), Lane::Child);
+    }
+}
+
+/// A `PrismAutoscaler` that comes, changes or goes concerns whoever made its workload, and those that
+/// name the same.
+pub(super) fn by_autoscaler(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismAutoscaler>>) {
+    let is_news = match (&difference.before, &difference.after) {
+        (Some(before), Some(after)) => is_edited(before.meta(), after.meta()),
+        _ => true,
+    };
+    for guarded in [&difference.before, &difference.after].into_iter().flatten().filter(|_| is_news) {
+        let Ok(autoscaler) = &guarded.0 else { continue };
+        if let Some(workload) = seen::target(ctx, autoscaler) {
+            let target = (workload.kind.name.to_owned(), workload.name.to_string());
+            scaled(ctx, Some(workload.namespace.to_string()), target);
+        }
+    }
+}
+
+/// A pattern concerns the autoscalers that scale it: by its workload, and by whether it scales itself.
+pub(super) fn autoscalers_of(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismPattern>>) {
+    let essence = |pattern: &Option<Arc<DeserializeGuard<PrismPattern>>>| {
+        let pattern = pattern.as_ref()?.0.as_ref().ok()?;
+        let kind = pattern.status.as_ref().and_then(|status| status.kind);
+        Some((pattern.metadata.uid.clone(), pattern.spec.autoscaling.clone(), kind))
+    };
+    if essence(&difference.before) == essence(&difference.after) {
+        return;
+    }
+    let Some(pattern) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
+    let (namespace, name) = (pattern.namespace(), pattern.name_any());
+    let may_mean = |autoscaler: &DeserializeGuard<PrismAutoscaler>| {
+        let names = |autoscaler: &PrismAutoscaler| autoscaler.spec.target_ref.name == name;
+        autoscaler.namespace() == namespace && autoscaler.0.as_ref().is_ok_and(names)
+    };
+    for autoscaler in ctx.prism_autoscalers.find(may_mean) {
+        ctx.queue.add(key_of(kinds::PRISM_AUTOSCALER, autoscaler.as_ref()), Lane::Child);
+    }
+}
+
+/// Credentials of somebody else's that come or go concern the triggers that name them.
+pub(super) fn users_of_authentication(ctx: &Arc<Context>, difference: &Difference<Live>) {
+    if difference.before.is_some() == difference.after.is_some() {
+        return;
+    }
+    let Some(authentication) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
+    let (namespace, name) = (authentication.metadata.namespace.clone(), authentication.name_any());
+    let uses = |block: Option<&Autoscaling>| {
+        let mut references = block
+            .into_iter()
+            .flat_map(|block| &block.triggers)
+            .filter_map(|one| one.authentication_ref.as_ref());
+        references.any(|reference| reference.name == name)
+    };
+    let patterns = ctx.patterns.find(|pattern| {
+        pattern.namespace() == namespace
+            && pattern.0.as_ref().is_ok_and(|pattern| uses(pattern.spec.autoscaling.as_ref()))
+    });
+    for pattern in patterns {
+        ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Child);
+    }
+    let stacks = ctx.stacks.find(|stack| {
+        let components = stack.0.as_ref().ok().into_iter();
+        let mut components =
+            components.flat_map(|stack| stack.spec.proxy.iter().chain(&stack.spec.web_console));
+        stack.namespace() == namespace && components.any(|component| uses(component.autoscaling.as_ref()))
+    });
+    for stack in stacks {
         ctx.queue.add(key_of(kinds::PRISM_STACK, stack.as_ref()), Lane::Child);
     }
 }

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Edge,
-    types::{Alert, PrometheusRule, PrometheusRuleSpec, RuleGroup},
-};
+use super::Edge;
+use crate::types::{Alert, PrometheusRule, PrometheusRuleSpec, RuleGroup};
 
 /// Alerts on the gauges that the operator serves about the stack. They hold when a part is reported
 /// as not ready, and are silent about parts that the stack does not have.

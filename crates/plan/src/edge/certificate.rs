@@ -2,11 +2,9 @@
 
 use prism_api::ingress::IssuerKind;
 
-use super::{
-    Edge, encryption, ingress,
-    types::{Certificate, CertificateSpec, Definition, Issuer},
-};
+use super::{Edge, encryption, ingress};
 use crate::invalid::Invalid;
+use crate::types::{Certificate, CertificateSpec, Definition, Issuer};
 
 /// What helps where there are no certificates.
 pub(super) const REMEDY: &str = "install cert-manager, or remove spec.ingress.tls.issuerRef and put the certificate \

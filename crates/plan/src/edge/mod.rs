@@ -11,7 +11,6 @@ mod monitors;
 mod route;
 #[cfg(test)]
 mod tests;
-pub mod types;
 
 use std::collections::BTreeMap;
 
@@ -24,8 +23,8 @@ use prism_api::{
     observability::{Observability, Prometheus},
 };
 
+use crate::types::{Certificate, Definition, GrpcRoute, Object, PodMonitor, PrometheusRule, ServiceMonitor};
 use crate::{invalid::Invalid, text::bounded};
-use types::{Certificate, Definition, GrpcRoute, Object, PodMonitor, PrometheusRule, ServiceMonitor};
 
 /// On the Service that clients use of each component, `"true"`: metrics are scraped through this one.
 /// The headless Service leads to the same pods, and would have them counted twice.

@@ -5,14 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use prism_api::{labels, observability::Prometheus};
 
-use super::{
-    Edge, METRICS_LABEL,
-    types::{
-        NamespaceSelector, PodEndpoint, PodMonitor, PodMonitorSpec, ServiceEndpoint, ServiceMonitor,
-        ServiceMonitorSpec,
-    },
-};
+use super::{Edge, METRICS_LABEL};
 use crate::invalid::Invalid;
+use crate::types::{
+    NamespaceSelector, PodEndpoint, PodMonitor, PodMonitorSpec, ServiceEndpoint, ServiceMonitor,
+    ServiceMonitorSpec,
+};
 
 /// What helps where the Prometheus operator is not installed.
 pub(super) const REMEDY: &str =

@@ -1,10 +1,8 @@
 //! The way in through a Gateway.
 
-use super::{
-    Edge, encryption,
-    types::{GrpcBackendRef, GrpcRoute, GrpcRouteRule, GrpcRouteSpec, ParentRef},
-};
+use super::{Edge, encryption};
 use crate::invalid::Invalid;
+use crate::types::{GrpcBackendRef, GrpcRoute, GrpcRouteRule, GrpcRouteSpec, ParentRef};
 
 /// What helps where there are no routes.
 pub(super) const REMEDY: &str =

@@ -35,7 +35,7 @@ pub(super) fn build(pattern: &ResolvedPattern, files: &BTreeMap<String, String>)
 }
 
 /// The group of a consumer: as written, or as its settings or its first trigger say, or its name.
-fn consumer_group(pattern: &ResolvedPattern) -> &str {
+pub(super) fn consumer_group(pattern: &ResolvedPattern) -> &str {
     let spec = &pattern.spec;
     spec.consumer_group
         .as_deref()

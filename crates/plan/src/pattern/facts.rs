@@ -17,6 +17,8 @@ pub struct Facts {
     pub runner: ProgramFacts,
     /// The `PrismBackend`s that the pattern may use, by the name it uses.
     pub backends: BTreeMap<String, BackendFacts>,
+    /// Host and port of the admin of its stack.
+    pub admin: Option<String>,
     /// What this operator fills in.
     pub defaults: Defaults,
 }

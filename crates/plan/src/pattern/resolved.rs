@@ -19,7 +19,8 @@ use crate::{
     because::Because,
     invalid::Invalid,
     owner,
-    program::{active_scaler, replicas, workload_name},
+    program::{replicas, workload_name},
+    scaling::{Control, active_scaler, control},
 };
 
 /// Port of a runner when its Service names none.
@@ -50,8 +51,12 @@ pub struct ResolvedPattern {
     pub backends: Vec<Backend>,
     /// Who decides the replicas.
     pub scaler: ActiveScaler,
+    /// Whether a person holds the replicas where they are, or at a number.
+    pub control: Control,
     /// The number to run, or to begin with when a scaler decides.
     pub replicas: i32,
+    /// Host and port of the admin of its stack.
+    pub admin: Option<String>,
     /// Port of the runner and of its Service.
     pub port: i32,
     /// Resources of the runner.
@@ -108,6 +113,8 @@ impl ResolvedPattern {
             kind,
             backends,
             scaler,
+            control: control(pattern.metadata.annotations.as_ref(), None)?,
+            admin: facts.admin.clone(),
             name,
             spec,
         })

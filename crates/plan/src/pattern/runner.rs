@@ -6,10 +6,11 @@ use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Volume, VolumeMount};
 use prism_api::{backend::DeletionPolicy, labels, workload::Probes};
 use serde_json::Value;
 
-use super::{config, environment, profile, resolved::ResolvedPattern};
+use super::{backend::Backend, config, environment, profile, resolved::ResolvedPattern};
 use crate::{
     invalid::Invalid,
     program::{Port, Program},
+    scaling::Queue,
     strict,
 };
 
@@ -64,6 +65,10 @@ pub(super) fn program(
         disruption_budget: spec.disruption_budget.clone().unwrap_or_default(),
         scaler: pattern.scaler,
         autoscaling: spec.autoscaling.clone(),
+        control: pattern.control,
+        queues: queues(pattern),
+        pattern: pattern.name.clone(),
+        admin: pattern.admin.clone(),
         replicas: pattern.replicas,
         ..Program::default()
     };
@@ -71,6 +76,30 @@ pub(super) fn program(
         read_files(&mut program, pattern, files);
     }
     Ok(program)
+}
+
+/// The backends as sources of work, each with the settings that are closest to it first.
+fn queues(pattern: &ResolvedPattern) -> Vec<Queue> {
+    let spec = &pattern.spec;
+    let queue = |backend: &Backend| {
+        let all = spec.backend_config.as_ref();
+        let nested = |name: &str| all.and_then(|all| all.get(name)?.as_object().cloned());
+        let settings = [
+            backend.config.clone(),
+            nested(&backend.name),
+            nested(&backend.provider),
+            all.cloned(),
+            spec.config.clone(),
+        ];
+        Queue {
+            provider: backend.provider.clone(),
+            url: backend.url.clone(),
+            secret: backend.secret.clone(),
+            settings: settings.into_iter().flatten().collect(),
+            group: environment::consumer_group(pattern).to_owned(),
+        }
+    };
+    pattern.backends.iter().map(queue).collect()
 }
 
 fn own_volumes(pattern: &ResolvedPattern) -> Result<Vec<Volume>, Invalid> {

@@ -15,7 +15,8 @@ use crate::{
     conditions::Conditions,
     invalid::Invalid,
     program::Rollout,
-    report::{Problem, Report, phase, reconciling, scaling_active, with_storage},
+    report::{Problem, Report, phase, reconciling, with_storage},
+    scaling::{self, ScalingPlan},
 };
 
 /// The status after a pass. `facts` are those after it.
@@ -46,7 +47,15 @@ pub fn status(
         conditions.set(condition::STALLED, true, reason, *message);
     }
     backend_resolved(&mut conditions, &resolved.backends);
-    scaling_active(&mut conditions, resolved.scaler, workload.desired);
+    let scaling = scaling::conditions(
+        &mut conditions,
+        &plan.runner.program.scaling(),
+        &plan.runner.scaling,
+        &facts.runner.scaling,
+        previous.scaling.as_ref(),
+        now,
+    );
+    advice(&mut conditions, &plan.runner.scaling);
     let conditions = conditions.finish();
 
     PrismPatternStatus {
@@ -62,6 +71,7 @@ pub fn status(
         available_replicas: Some(workload.available),
         updated_replicas: Some(workload.updated),
         selector: Some(selector(&resolved.pod_selector)),
+        scaling,
         last_handled_reconcile_at: report.handled_request.or(previous.last_handled_reconcile_at),
         inventory: report.inventory,
         conditions,
@@ -82,7 +92,9 @@ pub fn refused(
     conditions.set(condition::READY, false, reason::INVALID_SPEC, invalid.to_string());
     conditions.set(condition::STALLED, true, reason::INVALID_SPEC, invalid.to_string());
     conditions.keep(condition::BACKEND_RESOLVED);
-    conditions.keep(condition::SCALING_ACTIVE);
+    for kept in [condition::SCALING_ACTIVE, condition::SCALING_LIMITED, condition::SCALER_CONFLICT] {
+        conditions.keep(kept);
+    }
     let conditions = conditions.finish();
     PrismPatternStatus {
         observed_generation: pattern.metadata.generation,
@@ -113,6 +125,12 @@ pub fn is_progress_only(before: &PrismPatternStatus, after: &PrismPatternStatus)
         essence
     };
     essence(before) == essence(after)
+}
+
+fn advice(conditions: &mut Conditions<'_>, plan: &ScalingPlan) {
+    if let Some((reason, message)) = scaling::warnings(plan).next() {
+        conditions.set(condition::SPEC_WARNING, true, reason, message);
+    }
 }
 
 fn backend_resolved(conditions: &mut Conditions<'_>, backends: &[Backend]) {

@@ -33,7 +33,7 @@ fn with(mut spec: Value, field: &str, value: impl Into<Value>) -> Value {
 
 /// All children, by kind and name.
 fn shown(plan: &Plan) -> Value {
-    let Children { service_account, workload, service, headless, budget, scaler } = &plan.runner.children;
+    let Children { service_account, workload, service, headless, budget, scalers } = &plan.runner.children;
     let config = &plan.config;
     let workload = match workload {
         Workload::Deployment(object) => json!({"Deployment": object}),
@@ -41,7 +41,7 @@ fn shown(plan: &Plan) -> Value {
     };
     json!({
         "ServiceAccount": service_account, "ConfigMap": config, "workload": workload, "Service": service,
-        "headless": headless, "PodDisruptionBudget": budget, "HorizontalPodAutoscaler": scaler,
+        "headless": headless, "PodDisruptionBudget": budget, "HorizontalPodAutoscaler": scalers.autoscaler,
     })
 }
 
@@ -153,7 +153,7 @@ fn what_the_spec_sets_wins_over_what_the_operator_would() {
 fn every_spelling_of_the_cpu_target_is_the_same(#[case] field: &str) {
     let autoscaling = json!({"maxReplicas": 3, field: 60});
     let plan = planned(json!({"pattern": "producer", "autoscaling": autoscaling}));
-    let metrics = plan.runner.children.scaler.unwrap().spec.unwrap().metrics.unwrap();
+    let metrics = plan.runner.children.scalers.autoscaler.unwrap().spec.unwrap().metrics.unwrap();
     assert_eq!(metrics.len(), 1);
     assert_eq!(metrics[0].resource.as_ref().unwrap().target.average_utilization, Some(60));
 }
@@ -161,7 +161,7 @@ fn every_spelling_of_the_cpu_target_is_the_same(#[case] field: &str) {
 #[test]
 fn a_scaler_that_was_given_no_metric_follows_the_cpu() {
     let plan = planned(json!({"pattern": "producer", "autoscaling": {"maxReplicas": 3}}));
-    let metrics = plan.runner.children.scaler.unwrap().spec.unwrap().metrics.unwrap();
+    let metrics = plan.runner.children.scalers.autoscaler.unwrap().spec.unwrap().metrics.unwrap();
     assert_eq!(metrics[0].resource.as_ref().unwrap().target.average_utilization, Some(75));
 }
 

@@ -3,7 +3,6 @@
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
-        autoscaling::v2::HorizontalPodAutoscaler,
         core::v1::{Service, ServiceAccount},
         policy::v1::PodDisruptionBudget,
     },
@@ -11,6 +10,7 @@ use k8s_openapi::{
 };
 
 use super::Program;
+use crate::scaling::Scalers;
 
 /// Everything that surrounds a program. Destructure it without `..`: then a child that is
 /// added here and forgotten elsewhere does not compile.
@@ -27,7 +27,7 @@ pub struct Children {
     /// How many pods drains may take.
     pub budget: Option<PodDisruptionBudget>,
     /// What scales the workload.
-    pub scaler: Option<HorizontalPodAutoscaler>,
+    pub scalers: Scalers,
 }
 
 /// What runs the pods. Boxed: these are the largest types of Kubernetes.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prism_api::workload::WorkloadKind;
 
 use super::quorum::Member;
+use crate::scaling::ScalingFacts;
 
 /// The workloads of one program.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +16,8 @@ pub struct ProgramFacts {
     pub stateful_set: Option<WorkloadFacts>,
     /// The pods of the `StatefulSet`, where its members vote.
     pub members: Vec<Member>,
+    /// What is known of its scaling.
+    pub scaling: ScalingFacts,
     /// Names of the storage classes of the cluster, where they are known.
     pub storage_classes: Option<BTreeSet<String>>,
 }

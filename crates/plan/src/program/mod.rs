@@ -12,7 +12,6 @@ mod pod_template;
 mod predecessor;
 pub mod quorum;
 mod rollout;
-mod scaler;
 mod service;
 mod service_account;
 mod storage;
@@ -41,7 +40,12 @@ pub use facts::{Claim, ProgramFacts, WorkloadFacts};
 pub use rollout::Rollout;
 pub use storage::{Replace, StorageVerdict, VOLUME};
 
-use crate::{invalid::Invalid, text::bounded};
+use crate::{
+    invalid::Invalid,
+    scaling::{Control, Queue, Scaling, ScalingPlan},
+    text::bounded,
+    types::ScaleTarget,
+};
 
 /// Names of `StatefulSet`s are shorter than others: their pods carry `<name>-<10 digits>` as a label.
 const STATEFUL_SET_NAME_LIMIT: usize = 52;
@@ -125,6 +129,14 @@ pub struct Program {
     pub scaler: ActiveScaler,
     /// How, if somebody does.
     pub autoscaling: Option<Autoscaling>,
+    /// Whether a person holds it where it is, or at a number.
+    pub control: Control,
+    /// What it takes its work from.
+    pub queues: Vec<Queue>,
+    /// What admins know it as.
+    pub pattern: String,
+    /// Host and port of the admin that knows its metrics.
+    pub admin: Option<String>,
     /// The number to run, or to begin with when a scaler decides.
     pub replicas: i32,
     /// Whether its members vote: then no pod is replaced unless all others serve.
@@ -153,6 +165,8 @@ pub struct ProgramPlan {
     pub keep: Option<WorkloadKind>,
     /// The `StatefulSet` has to be deleted and made anew, pods and volumes untouched.
     pub replace: Option<Replace>,
+    /// What scales it, and why nothing does, if nothing does. Its objects are among the children.
+    pub scaling: ScalingPlan,
     /// Why the volumes are not as the spec wants them.
     pub storage: StorageVerdict,
     /// What has to be told about the storage class, if the cluster has none of that name.
@@ -166,17 +180,46 @@ impl Program {
     /// When its block contradicts itself in a way that the schema cannot see.
     pub fn plan(self, facts: &ProgramFacts) -> Result<ProgramPlan, Invalid> {
         let storage = storage::judge(&self, facts);
+        let mut scaling = self.scaling().plan(&facts.scaling)?;
         let children = Children {
             service_account: service_account::build(&self),
             workload: workload::build(&self, &storage, facts)?,
             service: service::build(&self),
             headless: service::build_headless(&self),
             budget: budget::build(&self),
-            scaler: scaler::build(&self)?,
+            scalers: std::mem::take(&mut scaling.scalers),
         };
         let keep = predecessor::decide(&self, facts);
         let missing_class = storage::missing_class(&self, facts);
-        Ok(ProgramPlan { replace: storage.replace(), storage, missing_class, children, keep, program: self })
+        Ok(ProgramPlan {
+            replace: storage.replace(),
+            scaling,
+            storage,
+            missing_class,
+            children,
+            keep,
+            program: self,
+        })
+    }
+
+    /// The scaling of its workload.
+    #[must_use]
+    pub fn scaling(&self) -> Scaling {
+        Scaling {
+            field: format!("{}.autoscaling", self.field),
+            metadata: metadata(self, &self.name),
+            target: ScaleTarget {
+                api_version: "apps/v1".to_owned(),
+                kind: self.kind.as_str().to_owned(),
+                name: self.name.clone(),
+            },
+            scaler: self.scaler,
+            autoscaling: self.autoscaling.clone().unwrap_or_default(),
+            control: self.control,
+            queues: self.queues.clone(),
+            pattern: self.pattern.clone(),
+            admin: self.admin.clone(),
+        }
     }
 
     /// Name of the headless Service.
@@ -210,20 +253,6 @@ pub fn workload_name(name: &str, kind: WorkloadKind) -> String {
         WorkloadKind::Deployment => SERVICE_NAME_LIMIT,
     };
     bounded(name, limit)
-}
-
-/// Who decides the replicas, by an autoscaling block.
-#[must_use]
-pub fn active_scaler(autoscaling: Option<&Autoscaling>) -> ActiveScaler {
-    use prism_api::autoscaling::Scaler;
-    let Some(autoscaling) = autoscaling.filter(|autoscaling| autoscaling.is_enabled()) else {
-        return ActiveScaler::None;
-    };
-    match autoscaling.scaler.or(autoscaling.strategy).unwrap_or(Scaler::Hpa) {
-        Scaler::Hpa => ActiveScaler::Hpa,
-        Scaler::Keda => ActiveScaler::Keda,
-        Scaler::Admin => ActiveScaler::Admin,
-    }
 }
 
 /// The `wanted` number; under a scaler, the number that runs now or ran `last`, within its limits: a

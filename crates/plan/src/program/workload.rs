@@ -17,14 +17,15 @@ use super::{
 };
 use crate::{invalid::Invalid, text};
 
-/// Builds the workload. Under a scaler it leaves the replicas out: they are the scaler's.
+/// Builds the workload. Under a scaler, whoever made it, the replicas are left out: they are the scaler's.
 pub(super) fn build(
     program: &Program,
     verdict: &StorageVerdict,
     facts: &ProgramFacts,
 ) -> Result<Workload, Invalid> {
     let mut metadata = metadata(program, &program.name);
-    let replicas = (program.scaler == ActiveScaler::None).then_some(program.replicas);
+    let is_scaled = program.scaler != ActiveScaler::None || facts.scaling.has_scaler();
+    let replicas = (!is_scaled).then_some(program.replicas);
     let selector =
         LabelSelector { match_labels: Some(program.workload_selector()), ..LabelSelector::default() };
     let template = pod::template(program)?;

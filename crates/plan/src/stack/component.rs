@@ -11,11 +11,13 @@ use prism_api::{
     workload::{Probes, RuntimeProfile, WorkloadKind},
 };
 
-use super::resolved::ResolvedStack;
+use super::{admin, resolved::ResolvedStack};
 use crate::{
     edge::METRICS_LABEL,
     environment::overridden,
-    program::{Port, Program, ProgramFacts, active_scaler, replicas, workload_name},
+    invalid::Invalid,
+    program::{Port, Program, ProgramFacts, replicas, workload_name},
+    scaling::{active_scaler, control},
 };
 
 /// Name of the port that clients use.
@@ -43,15 +45,18 @@ pub(super) fn scaled(
     role: &Role,
     spec: &ScaledComponentSpec,
     facts: &ProgramFacts,
-) -> Program {
+) -> Result<Program, Invalid> {
     let base = program(stack, role, &spec.component);
     let wanted = spec.component.replicas.unwrap_or(1);
-    Program {
+    Ok(Program {
         scaler: active_scaler(spec.autoscaling.as_ref()),
         replicas: replicas(wanted, spec.autoscaling.as_ref(), base.kind, facts, None),
         autoscaling: spec.autoscaling.clone(),
+        control: control(Some(&stack.annotations), Some(role.component))?,
+        pattern: base.name.clone(),
+        admin: admin_endpoint(stack),
         ..base
-    }
+    })
 }
 
 /// The program of a component, without what only its own builder knows.
@@ -171,6 +176,12 @@ pub(super) fn placement(stack: &ResolvedStack, own: Option<Placement>) -> Placem
 /// Adds variables of the operator's, unless the spec has one of the name.
 pub(super) fn add_env(program: &mut Program, variables: impl IntoIterator<Item = EnvVar>) {
     program.env = overridden(variables.into_iter().collect(), &program.env);
+}
+
+/// Host and port of the admin, if the stack has one.
+pub(super) fn admin_endpoint(stack: &ResolvedStack) -> Option<String> {
+    let admin = stack.spec.admin.as_ref().filter(|admin| admin.component.is_enabled())?;
+    Some(endpoint(stack, &program(stack, &admin::ROLE, &admin.component)))
 }
 
 /// The first list, if it has anything in it.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     environment::literal,
+    invalid::Invalid,
     program::{Program, ProgramFacts},
 };
 
@@ -33,11 +34,11 @@ pub(super) fn proxy(
     spec: &ScaledComponentSpec,
     admin: Option<&Program>,
     facts: &ProgramFacts,
-) -> Program {
-    let mut program = component::scaled(stack, &PROXY, spec, facts);
+) -> Result<Program, Invalid> {
+    let mut program = component::scaled(stack, &PROXY, spec, facts)?;
     tell_ports(&mut program);
     add_env(&mut program, admin.map(|admin| literal("ADMIN_ENDPOINT", component::endpoint(stack, admin))));
-    program
+    Ok(program)
 }
 
 /// The program of the web console.
@@ -47,15 +48,15 @@ pub(super) fn console(
     admin: Option<&Program>,
     proxy: Option<&Program>,
     facts: &ProgramFacts,
-) -> Program {
-    let mut program = component::scaled(stack, &CONSOLE, spec, facts);
+) -> Result<Program, Invalid> {
+    let mut program = component::scaled(stack, &CONSOLE, spec, facts)?;
     tell_ports(&mut program);
     let others = [("ADMIN_ENDPOINT", admin), ("PROXY_ENDPOINT", proxy)];
     let endpoint = |(name, other): (&str, Option<&Program>)| {
         other.map(|other| literal(name, component::endpoint(stack, other)))
     };
     add_env(&mut program, others.into_iter().filter_map(endpoint));
-    program
+    Ok(program)
 }
 
 /// The ports to listen on.

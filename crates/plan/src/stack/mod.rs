@@ -13,6 +13,7 @@ mod parts;
 mod rbac;
 mod removals;
 mod resolved;
+mod scaling;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -102,6 +103,12 @@ pub enum Kept {
     Backend(Place),
 }
 
+/// Host and port of the admin of `stack`, if it has one.
+#[must_use]
+pub fn admin_endpoint(stack: &PrismStack) -> Option<String> {
+    component::admin_endpoint(&ResolvedStack::new(stack, &Facts::default()))
+}
+
 /// Plans `stack`.
 ///
 /// # Errors
@@ -116,10 +123,15 @@ pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
     let mut admin = plan_admin(&stack, facts, &mut actions, &mut problems)?;
     let of_admin = admin.as_ref().map(|admin| &admin.program.program);
     let proxy = stack.spec.proxy.clone().unwrap_or_default();
-    let proxy = proxy.component.is_enabled().then(|| front::proxy(&stack, &proxy, of_admin, &facts.proxy));
+    let proxy = proxy
+        .component
+        .is_enabled()
+        .then(|| front::proxy(&stack, &proxy, of_admin, &facts.proxy))
+        .transpose()?;
     let console = stack.spec.web_console.as_ref().filter(|console| console.component.is_enabled());
-    let console =
-        console.map(|console| front::console(&stack, console, of_admin, proxy.as_ref(), &facts.console));
+    let console = console
+        .map(|console| front::console(&stack, console, of_admin, proxy.as_ref(), &facts.console))
+        .transpose()?;
 
     let backends: Vec<_> = stack
         .spec
@@ -157,7 +169,7 @@ pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
         program
             .map(|program| {
                 let waits_for = order::of_component(&program, facts_of, admin.as_ref(), facts);
-                Ok(ComponentPlan { program: program.plan(facts_of)?, waits_for })
+                Ok::<_, Invalid>(ComponentPlan { program: program.plan(facts_of)?, waits_for })
             })
             .transpose()
     };

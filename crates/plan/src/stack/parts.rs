@@ -40,6 +40,7 @@ fn of_program(
         ready: rollout.is_ready,
         replicas: Some(workload.map_or(program.replicas, |workload| workload.desired)),
         available_replicas: Some(workload.map_or(0, |workload| workload.available)),
+        scaling: None,
         message: Some(waits_for.map_or(rollout.message, str::to_owned)),
     }
 }
@@ -81,6 +82,7 @@ fn of_child(
         ready: child.is_some_and(|child| child.is_ready(hash)),
         replicas: child.and_then(|child| child.replicas),
         available_replicas: child.and_then(|child| child.available),
+        scaling: None,
         message: Some(message).filter(|message| !message.is_empty()),
     }
 }

@@ -33,6 +33,8 @@ pub struct ResolvedStack {
     pub namespace: String,
     /// Its UID.
     pub uid: String,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
     /// The plan that a person has agreed to, by its hash.
     pub approved: Option<String>,
     /// The plan that the status shows, by its hash.
@@ -60,6 +62,7 @@ impl ResolvedStack {
             name: stack.metadata.name.clone().unwrap_or_default(),
             namespace: stack.metadata.namespace.clone().unwrap_or_default(),
             uid: stack.metadata.uid.clone().unwrap_or_default(),
+            annotations: annotations.cloned().unwrap_or_default(),
             approved: annotations.and_then(|all| all.get(labels::APPROVED_PLAN)).cloned(),
             announced: stack.status.as_ref().and_then(|status| status.plan_hash.clone()),
             announced_plan: stack.status.as_ref().map(|status| status.plan.clone()).unwrap_or_default(),

@@ -4,19 +4,19 @@ use k8s_openapi::jiff::Timestamp;
 use prism_api::{
     component::ComponentStatus,
     condition::{self, reason},
-    pattern::ActiveScaler,
     stack::{PrismStack, PrismStackStatus, StackSummary},
 };
 
 use super::{
     Facts, Plan, component,
     parts::{self, NAMED, is_serving, named, share},
+    scaling,
 };
 use crate::{
     conditions::Conditions,
     invalid::Invalid,
     program::Rollout,
-    report::{Problem, Report, phase, reconciling, scaling_active, with_storage},
+    report::{Problem, Report, phase, reconciling, with_storage},
 };
 
 /// The status after a pass. `facts` are those after it.
@@ -29,7 +29,7 @@ pub fn status(
     now: Timestamp,
 ) -> PrismStackStatus {
     let previous = stack.status.clone().unwrap_or_default();
-    let components = parts::components(plan, facts);
+    let mut components = parts::components(plan, facts);
     let (patterns, backends) = (parts::patterns(plan, facts), parts::backends(plan, facts));
     let problems = problems(plan, &report);
     let mut conditions = Conditions::new(&previous.conditions, stack.metadata.generation, now);
@@ -47,13 +47,7 @@ pub fn status(
     }
     judge_parts(&mut conditions, plan, &components, &patterns, &backends);
     advice(&mut conditions, plan);
-    let scaled = plan.proxy.iter().chain(&plan.console).map(|component| &component.program.program);
-    if let Some(program) = scaled
-        .into_iter()
-        .find(|program| program.scaler != ActiveScaler::Hpa && program.scaler != ActiveScaler::None)
-    {
-        scaling_active(&mut conditions, program.scaler, program.replicas);
-    }
+    scaling::judge(&mut conditions, plan, facts, &previous.components, &mut components, now);
     let conditions = conditions.finish();
     PrismStackStatus {
         observed_generation: stack.metadata.generation,
@@ -95,6 +89,9 @@ pub fn refused(stack: &PrismStack, invalid: &Invalid, now: Timestamp) -> PrismSt
         condition::CONSOLE_HEALTHY,
         condition::PATTERNS_READY,
         condition::BACKENDS_READY,
+        condition::SCALING_ACTIVE,
+        condition::SCALING_LIMITED,
+        condition::SCALER_CONFLICT,
     ] {
         conditions.keep(kept);
     }

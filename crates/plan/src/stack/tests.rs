@@ -72,7 +72,7 @@ fn a_proxy_that_scales() {
     let Workload::Deployment(deployment) = &proxy.children.workload else { panic!("a Deployment") };
     insta::assert_yaml_snapshot!(json!({
         "Deployment": deployment, "Service": proxy.children.service,
-        "HorizontalPodAutoscaler": proxy.children.scaler,
+        "HorizontalPodAutoscaler": proxy.children.scalers.autoscaler,
     }));
 }
 

@@ -66,12 +66,12 @@ fn refusal(spec: Value, facts: &Facts) -> String {
 
 /// All children but the Secret, by kind.
 fn children(plan: &Plan) -> Value {
-    let Children { service_account, workload, service, headless, budget, scaler } =
+    let Children { service_account, workload, service, headless, budget, scalers } =
         &plan.server.as_ref().unwrap().program.children;
     let Workload::StatefulSet(workload) = workload else { panic!("a StatefulSet") };
     json!({
         "ServiceAccount": service_account, "StatefulSet": workload, "Service": service, "headless": headless,
-        "PodDisruptionBudget": budget, "HorizontalPodAutoscaler": scaler,
+        "PodDisruptionBudget": budget, "HorizontalPodAutoscaler": scalers.autoscaler,
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod cert_manager;
 mod gateway;
+mod keda;
 mod monitoring;
 
 use k8s_openapi::{
@@ -14,6 +15,11 @@ use serde::Serialize;
 
 pub use cert_manager::{Certificate, CertificateSpec, Issuer};
 pub use gateway::{GrpcBackendRef, GrpcRoute, GrpcRouteRule, GrpcRouteSpec, ParentRef};
+pub use keda::{
+    Advanced, AutoscalerConfig, ConfigMapTarget, KedaAuthenticationRef, KedaFallback, KedaTrigger,
+    ScaleTarget, ScaledObject, ScaledObjectSpec, SecretTarget, TriggerAuthentication,
+    TriggerAuthenticationSpec,
+};
 pub use monitoring::{
     Alert, NamespaceSelector, PodEndpoint, PodMonitor, PodMonitorSpec, PrometheusRule, PrometheusRuleSpec,
     RuleGroup, ServiceEndpoint, ServiceMonitor, ServiceMonitorSpec,

@@ -1,0 +1,257 @@
+//! The scalers that are in the cluster, whoever made them.
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::{
+    Resource, ResourceExt,
+    core::{Object, ObjectMeta},
+};
+use prism_api::{
+    autoscaler::{PrismAutoscaler, TargetKind},
+    pattern::ActiveScaler,
+};
+use prism_engine::object::{Kind, ObjectKey, Owner};
+use prism_plan::scaling::{Holder, ScalerFacts, ScalingFacts, SeenScaler};
+use serde::{Deserialize, Serialize};
+
+use crate::{context::Context, kinds};
+
+/// A `ScaledObject` of KEDA, as far as anybody looks at it.
+pub(crate) type ScaledObjectView = Object<ScaledObjectSpecView, ScaledObjectStatusView>;
+
+/// What is scaled.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ScaledObjectSpecView {
+    pub(crate) scale_target_ref: TargetView,
+}
+
+/// A workload.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct TargetView {
+    pub(crate) kind: Option<String>,
+    pub(crate) name: String,
+}
+
+/// What KEDA says.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct ScaledObjectStatusView {
+    conditions: Vec<ConditionView>,
+}
+
+/// A condition.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+struct ConditionView {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+    reason: String,
+    message: String,
+}
+
+/// The kind and the name of what a scaler scales. KEDA's default is a Deployment.
+pub(crate) fn target_of_scaled_object(view: &ScaledObjectView) -> (String, String) {
+    let target = &view.spec.scale_target_ref;
+    (target.kind.clone().unwrap_or_else(|| kinds::DEPLOYMENT.name.to_owned()), target.name.clone())
+}
+
+/// The kind and the name of what a scaler scales.
+pub(crate) fn target_of_autoscaler(autoscaler: &HorizontalPodAutoscaler) -> (String, String) {
+    let target = autoscaler.spec.as_ref().map(|spec| &spec.scale_target_ref);
+    target.map(|target| (target.kind.clone(), target.name.clone())).unwrap_or_default()
+}
+
+/// What of a scaler concerns its workload: everything but the values of metrics, which move all the time.
+pub(crate) fn essence_of_autoscaler(autoscaler: &HorizontalPodAutoscaler) -> impl PartialEq + use<> {
+    let status = autoscaler.status.clone().unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default().into_iter();
+    let conditions: Vec<_> =
+        conditions.map(|condition| (condition.type_, condition.status, condition.reason)).collect();
+    (essence(&autoscaler.metadata), target_of_autoscaler(autoscaler), status.desired_replicas, conditions)
+}
+
+/// The same of one of KEDA's.
+pub(crate) fn essence_of_scaled_object(view: &ScaledObjectView) -> impl PartialEq + use<> {
+    (essence(&view.metadata), target_of_scaled_object(view), view.status.clone())
+}
+
+fn essence(metadata: &ObjectMeta) -> impl PartialEq + use<> {
+    (metadata.uid.clone(), metadata.deletion_timestamp.is_some(), metadata.owner_references.clone())
+}
+
+/// What is known of the scaling of the workloads of `owner` in `namespace` that are called `targets`, by
+/// kind and name.
+pub(crate) fn facts(
+    ctx: &Context,
+    owner: &Owner,
+    namespace: &str,
+    targets: &[(Kind, String)],
+) -> ScalingFacts {
+    let is_target = |(kind, name): (String, String)| {
+        targets.iter().any(|(wanted, target)| wanted.name == kind && *target == name)
+    };
+    let is_here = |metadata: &ObjectMeta| metadata.namespace.as_deref() == Some(namespace);
+    let scaled_objects =
+        ctx.scaled_objects.find(|view| is_here(&view.metadata) && is_target(target_of_scaled_object(view)));
+    let autoscalers = ctx
+        .autoscalers
+        .find(|autoscaler| is_here(&autoscaler.metadata) && is_target(target_of_autoscaler(autoscaler)));
+    let mut scalers: Vec<ScalerFacts> = scaled_objects
+        .iter()
+        .map(|view| ScalerFacts {
+            name: view.name_any(),
+            holder: holder(&view.metadata, owner),
+            seen: SeenScaler::ScaledObject(view.status.iter().flat_map(conditions).collect()),
+        })
+        .collect();
+    scalers.extend(autoscalers.iter().filter_map(|autoscaler| {
+        let seen = (autoscaler.spec.clone()?, autoscaler.status.clone().unwrap_or_default());
+        Some(ScalerFacts {
+            name: autoscaler.name_any(),
+            holder: holder_of_autoscaler(ctx, &autoscaler.metadata, owner)?,
+            seen: SeenScaler::Autoscaler(Box::new(seen)),
+        })
+    }));
+    scalers.sort_by(|one, other| one.name.cmp(&other.name));
+    let is_foreign = |metadata: &ObjectMeta| is_here(metadata) && holder(metadata, owner) == Holder::Other;
+    ScalingFacts {
+        now: k8s_openapi::jiff::Timestamp::now(),
+        keda_is_served: [kinds::SCALED_OBJECT, kinds::TRIGGER_AUTHENTICATION]
+            .into_iter()
+            .all(|kind| ctx.optional.is_served(kind)),
+        scalers,
+        decided_elsewhere: None,
+        claimed_by: claimant(ctx, namespace, &is_target, owner),
+        authentications: ctx
+            .authentications
+            .find(|view| is_foreign(&view.metadata))
+            .iter()
+            .map(|view| view.name_any())
+            .collect(),
+        secrets: ctx.secret_keys.of(namespace),
+        decision: targets.iter().find_map(|(_, name)| ctx.looks.decision(&owner.key, name)),
+        desired: targets.iter().find_map(|(kind, name)| {
+            Some(ctx.engine.ledger().get(&ObjectKey::new(*kind, namespace, name))?.workload?.desired)
+        }),
+        outlets: ctx.outlets.facts(),
+    }
+}
+
+fn conditions(status: &ScaledObjectStatusView) -> Vec<[String; 4]> {
+    let conditions = status.conditions.iter().cloned();
+    conditions
+        .map(|condition| [condition.type_, condition.status, condition.reason, condition.message])
+        .collect()
+}
+
+fn holder(metadata: &ObjectMeta, owner: &Owner) -> Holder {
+    let controller = metadata.owner_references.iter().flatten().find(|one| one.controller == Some(true));
+    match controller {
+        Some(controller) if controller.uid == *owner.uid => Holder::This,
+        Some(controller) if controller.kind == kinds::PRISM_AUTOSCALER.name => {
+            Holder::Autoscaler(controller.name.clone())
+        }
+        _ => Holder::Other,
+    }
+}
+
+/// What KEDA has made speaks for its `ScaledObject`, and is counted with that one: alone only if it is
+/// ours, or has already gone.
+fn holder_of_autoscaler(ctx: &Context, metadata: &ObjectMeta, owner: &Owner) -> Option<Holder> {
+    let mut controllers = metadata.owner_references.iter().flatten();
+    let Some(scaled_object) = controllers.find(|one| one.kind == kinds::SCALED_OBJECT.name) else {
+        return Some(holder(metadata, owner));
+    };
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    match ctx.scaled_objects.get(namespace, &scaled_object.name) {
+        Some(view) if holder(&view.metadata, owner) != Holder::This => None,
+        _ => Some(Holder::Keda),
+    }
+}
+
+/// The `PrismAutoscaler` that scales the workload, if that is not `owner` itself.
+fn claimant(
+    ctx: &Context,
+    namespace: &str,
+    is_target: &impl Fn((String, String)) -> bool,
+    owner: &Owner,
+) -> Option<String> {
+    if owner.key.kind == kinds::PRISM_AUTOSCALER {
+        return None;
+    }
+    let names = |autoscaler: &PrismAutoscaler| {
+        let target = &autoscaler.spec.target_ref;
+        match target.kind {
+            TargetKind::PrismPattern => {
+                owner.key.kind == kinds::PRISM_PATTERN && *owner.key.name == *target.name
+            }
+            TargetKind::Deployment => is_target((kinds::DEPLOYMENT.name.to_owned(), target.name.clone())),
+            TargetKind::StatefulSet => is_target((kinds::STATEFUL_SET.name.to_owned(), target.name.clone())),
+        }
+    };
+    let found = ctx.prism_autoscalers.find(|guarded| {
+        guarded.meta().namespace.as_deref() == Some(namespace)
+            && guarded.meta().deletion_timestamp.is_none()
+            && guarded.0.as_ref().is_ok_and(names)
+    });
+    found.iter().map(|guarded| guarded.name_any()).min()
+}
+
+/// Who else decides the replicas of the workload that the `PrismAutoscaler` `owner` names: the pattern or
+/// the stack that it belongs to, or an autoscaler of the same kind whose name comes first.
+pub(crate) fn other_decider(ctx: &Context, owner: &Owner, workload: &ObjectKey) -> Option<String> {
+    let maker = ctx.engine.ledger().get(workload).and_then(|seen| seen.owner);
+    let scales_itself = maker.as_ref().filter(|maker| scaler_of(ctx, maker, workload) != ActiveScaler::None);
+    if let Some(maker) = scales_itself {
+        return Some(format!(
+            "{} {} scales the workload itself: set autoscaling.enabled: false there, or delete this object",
+            maker.key.kind, maker.key.name
+        ));
+    }
+    let targets = |guarded: &kube::core::DeserializeGuard<PrismAutoscaler>| {
+        guarded.meta().namespace.as_deref() == Some(&*owner.key.namespace)
+            && guarded.0.as_ref().is_ok_and(|other| target(ctx, other).as_ref() == Some(workload))
+    };
+    let first = ctx.prism_autoscalers.find(targets).iter().map(|guarded| guarded.name_any()).min()?;
+    (first != *owner.key.name)
+        .then(|| format!("PrismAutoscaler {first} scales the same workload: delete one of the two"))
+}
+
+fn scaler_of(ctx: &Context, maker: &Owner, workload: &ObjectKey) -> ActiveScaler {
+    let key = &maker.key;
+    let active = prism_plan::scaling::active_scaler;
+    if key.kind == kinds::PRISM_PATTERN {
+        let pattern = ctx.patterns.get(&key.namespace, &key.name);
+        let spec = pattern.as_ref().and_then(|pattern| pattern.0.as_ref().ok()).map(|pattern| &pattern.spec);
+        return active(spec.and_then(|spec| spec.autoscaling.as_ref()));
+    }
+    let stack = ctx.stacks.get(&key.namespace, &key.name);
+    let spec = stack.as_ref().and_then(|stack| stack.0.as_ref().ok()).map(|stack| &stack.spec);
+    let component = spec.and_then(|spec| {
+        let is = |name: &str| *prism_plan::stack::child_name(&key.name, name) == *workload.name;
+        if is("proxy") {
+            spec.proxy.as_ref()
+        } else {
+            spec.web_console.as_ref().filter(|_| is("web-console"))
+        }
+    });
+    active(component.and_then(|component| component.autoscaling.as_ref()))
+}
+
+/// The workload that `autoscaler` names; `None` while its pattern has none.
+pub(crate) fn target(ctx: &Context, autoscaler: &PrismAutoscaler) -> Option<ObjectKey> {
+    let namespace = autoscaler.namespace().unwrap_or_default();
+    let target = &autoscaler.spec.target_ref;
+    let key = |kind: Kind| ObjectKey::new(kind, &namespace, &target.name);
+    match target.kind {
+        TargetKind::Deployment => Some(key(kinds::DEPLOYMENT)),
+        TargetKind::StatefulSet => Some(key(kinds::STATEFUL_SET)),
+        TargetKind::PrismPattern => {
+            let pattern = ctx.patterns.get(&namespace, &target.name)?;
+            let status = pattern.0.as_ref().ok()?.status.clone()?;
+            Some(crate::steps::workload_key(&namespace, &target.name, status.kind?))
+        }
+    }
+}

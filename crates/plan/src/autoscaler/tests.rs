@@ -1,0 +1,1 @@
+//! From a `PrismAutoscaler` to what scales.

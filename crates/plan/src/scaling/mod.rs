@@ -1,0 +1,191 @@
+//! What scales a workload, and what it says.
+//!
+//! Programs of patterns and stacks scale themselves, and a `PrismAutoscaler` scales whatever it names.
+//! Both are a [`Scaling`], from which one of three engines follows: a `HorizontalPodAutoscaler`, a KEDA
+//! `ScaledObject`, or the operator's own look at metrics. There is one scaler for a workload: the old
+//! one is gone before the new one is made, and where somebody else scales, nothing is made at all.
+
+mod admin;
+mod authentication;
+mod control;
+mod facts;
+mod hpa;
+mod infer;
+mod limits;
+mod record;
+mod scaled_object;
+mod status;
+mod trigger;
+
+#[cfg(test)]
+mod tests;
+
+use k8s_openapi::{
+    api::{autoscaling::v2::HorizontalPodAutoscaler, core::v1::ConfigMap},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    jiff::Timestamp,
+};
+use prism_api::{
+    autoscaling::{Autoscaling, Scaler, ScalingMode, Via},
+    pattern::ActiveScaler,
+};
+
+pub use admin::{Assignment, Export, Source, exports, sources};
+pub use control::{Control, control};
+pub use facts::{Holder, Outlets, ScalerFacts, ScalingFacts, SeenScaler};
+pub use infer::Queue;
+pub use limits::Limits;
+pub use status::{conditions, warnings};
+
+use crate::{
+    invalid::Invalid,
+    types::{ScaleTarget, ScaledObject, TriggerAuthentication},
+};
+
+/// A workload that scales, with aliases, defaults and references resolved.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scaling {
+    /// Path of the autoscaling block, for messages: `spec.autoscaling`.
+    pub field: String,
+    /// Metadata of what is made, which is named like the workload.
+    pub metadata: ObjectMeta,
+    /// The workload.
+    pub target: ScaleTarget,
+    /// What scales it.
+    pub scaler: ActiveScaler,
+    /// How.
+    pub autoscaling: Autoscaling,
+    /// Whether somebody holds it where it is, or at a number.
+    pub control: Control,
+    /// What the workload takes its work from, for triggers that do not say.
+    pub queues: Vec<Queue>,
+    /// What admins know the workload as: the name of the pattern.
+    pub pattern: String,
+    /// Host and port of the admin, where the metric names none.
+    pub admin: Option<String>,
+}
+
+/// Everything that scales one workload. Destructure it without `..`: then a child that is added here
+/// and forgotten elsewhere does not compile.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scalers {
+    /// The scaler of Kubernetes itself.
+    pub autoscaler: Option<HorizontalPodAutoscaler>,
+    /// The scaler of KEDA.
+    pub scaled_object: Option<ScaledObject>,
+    /// Where its triggers get their credentials.
+    pub authentications: Vec<TriggerAuthentication>,
+    /// The certificate by which KEDA knows the operator.
+    pub trust: Option<ConfigMap>,
+}
+
+/// What is to be done about the scaling of one workload.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScalingPlan {
+    /// What should exist.
+    pub scalers: Scalers,
+    /// What the operator itself looks at, and scales by.
+    pub assignment: Option<Assignment>,
+    /// Replicas that have to be written for the scaler to be able to begin: an autoscaler that finds
+    /// none does nothing.
+    pub wake: Option<i32>,
+    /// Why it does not scale, or not as it should.
+    pub obstacle: Option<Obstacle>,
+    /// Limits now, and the window they come from.
+    pub limits: Limits,
+    /// When they change.
+    pub next_change: Option<Timestamp>,
+    /// What works, and should be thought about again.
+    pub warnings: Vec<String>,
+}
+
+/// Why something does not scale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Somebody else scales it.
+    Conflict(String),
+    /// The scaler before has not gone yet.
+    HandingOver(String),
+    /// The cluster has no KEDA.
+    KedaNotInstalled,
+    /// A Secret with credentials of a trigger does not exist.
+    SecretNotFound(String),
+    /// The outlet that the spec asks for is not open.
+    OutletClosed(String),
+}
+
+impl Scaling {
+    /// Plans the scaling.
+    ///
+    /// # Errors
+    /// When the block contradicts itself in a way that the schema cannot see.
+    pub fn plan(&self, facts: &ScalingFacts) -> Result<ScalingPlan, Invalid> {
+        if self.scaler == ActiveScaler::None {
+            return Ok(ScalingPlan { obstacle: facts.rival(), ..ScalingPlan::default() });
+        }
+        let (limits, next_change) = Limits::at(self, facts.now)?;
+        let engine = Engine::of(self);
+        let mut plan = ScalingPlan { limits, next_change, ..ScalingPlan::default() };
+        // Built before anything stands in the way: what is wrong in the spec is told at once.
+        match engine {
+            Engine::Autoscaler => hpa::build(self, facts, &mut plan)?,
+            Engine::Keda => scaled_object::build(self, facts, &mut plan)?,
+            Engine::Operator => {}
+        }
+        if self.scaler == ActiveScaler::Admin {
+            plan.assignment = admin::assignment(self)?;
+        }
+        let obstacle = facts.rival().or_else(|| facts.predecessor(engine)).or_else(|| plan.obstacle.take());
+        if let Some(obstacle) = obstacle {
+            plan.obstacle = Some(obstacle);
+            plan.scalers = Scalers::default();
+            plan.assignment = None;
+        } else if engine == Engine::Autoscaler && facts.desired == Some(0) && plan.limits.min > 0 {
+            plan.wake = Some(plan.limits.min);
+        }
+        Ok(plan)
+    }
+
+    /// Whether decisions are made and not carried out.
+    #[must_use]
+    pub fn is_shadow(&self) -> bool {
+        self.scaler == ActiveScaler::Admin && self.autoscaling.mode == Some(ScalingMode::Shadow)
+    }
+}
+
+/// Whose hand changes the replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// A `HorizontalPodAutoscaler` of ours.
+    Autoscaler,
+    /// KEDA, and the `HorizontalPodAutoscaler` that it makes.
+    Keda,
+    /// The operator.
+    Operator,
+}
+
+impl Engine {
+    /// The engine of a workload that scales.
+    #[must_use]
+    pub fn of(scaling: &Scaling) -> Self {
+        match (scaling.scaler, scaling.autoscaling.via.unwrap_or(Via::Direct)) {
+            _ if scaling.is_shadow() => Self::Operator,
+            (ActiveScaler::Keda, _) | (ActiveScaler::Admin, Via::Keda) => Self::Keda,
+            (ActiveScaler::Admin, Via::Direct) => Self::Operator,
+            (ActiveScaler::Hpa | ActiveScaler::None, _) | (ActiveScaler::Admin, Via::Hpa) => Self::Autoscaler,
+        }
+    }
+}
+
+/// What decides the replicas, by an autoscaling block.
+#[must_use]
+pub fn active_scaler(autoscaling: Option<&Autoscaling>) -> ActiveScaler {
+    let Some(autoscaling) = autoscaling.filter(|autoscaling| autoscaling.is_enabled()) else {
+        return ActiveScaler::None;
+    };
+    match autoscaling.scaler.or(autoscaling.strategy).unwrap_or(Scaler::Hpa) {
+        Scaler::Hpa => ActiveScaler::Hpa,
+        Scaler::Keda => ActiveScaler::Keda,
+        Scaler::Admin => ActiveScaler::Admin,
+    }
+}

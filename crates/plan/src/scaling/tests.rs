@@ -1,0 +1,1 @@
+//! From an autoscaling block to what scales.
