@@ -100,7 +100,9 @@ impl Kafka {
     pub async fn produce(&self, topic: &str, count: usize) -> Result<()> {
         let records = "record\n".repeat(count);
         let round_robin = "partitioner.class=org.apache.kafka.clients.producer.RoundRobinPartitioner";
-        let arguments = ["--topic", topic, "--sync", "--producer-property", round_robin];
+        // A record that cannot be stored is an error only with --sync, which then waits for company for
+        // as long as --timeout says.
+        let arguments = ["--topic", topic, "--sync", "--timeout", "0", "--producer-property", round_robin];
         let tool = "org.apache.kafka.tools.ConsoleProducer";
         self.ask(tool, &arguments, &records, "write records").await.map(drop)
     }
