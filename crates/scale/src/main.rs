@@ -1,7 +1,8 @@
 //! `prism-backtest`: what a policy would have done with a recorded load.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -76,16 +77,16 @@ enum Error {
         #[source]
         source: MissingColumn,
     },
+    #[error("cannot print: {0}")]
+    Print(#[from] io::Error),
     #[error("--policy is given {0} times: two policies can be compared")]
     TooMany(usize),
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+    let printed = run(&Arguments::parse()).and_then(|text| Ok(io::stdout().write_all(text.as_bytes())?));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("prism-backtest: {error}");
             ExitCode::FAILURE

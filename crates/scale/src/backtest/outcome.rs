@@ -53,4 +53,10 @@ impl Outcome {
         let replicas = self.points.iter().map(|point| point.replicas);
         (replicas.clone().min().unwrap_or(0), replicas.max().unwrap_or(0))
     }
+
+    /// The largest value of the first metric; `None` if none was read.
+    #[must_use]
+    pub fn peak(&self) -> Option<f64> {
+        self.points.iter().filter_map(|point| point.value).reduce(f64::max)
+    }
 }

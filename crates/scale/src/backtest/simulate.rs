@@ -48,6 +48,7 @@ struct Source {
 
 /// Replays `series` under `policy`, which decides as often as its polling interval says and is carried out
 /// whatever its mode. A value holds until the next one, but no longer than twice the usual time between two.
+/// While no arrivals are recorded, as many come as did before.
 ///
 /// # Errors
 /// [`MissingColumn`] if a metric has no column. The only metric and the only column belong together, whatever
@@ -71,7 +72,7 @@ pub fn simulate(policy: &Policy, series: &Series, setup: &Setup) -> Result<Outco
         reacts: setup.queue.is_some(),
         step: policy.polling_interval,
     };
-    let (mut sample, mut looked_at) = (0, None);
+    let (mut sample, mut looked_at, mut arriving) = (0, None, 0.0);
     for at in looks(series, policy.polling_interval) {
         while series.samples.get(sample + 1).is_some_and(|next| next.at <= at) {
             sample += 1;
@@ -79,8 +80,9 @@ pub fn simulate(policy: &Policy, series: &Series, setup: &Setup) -> Result<Outco
         let fresh = &series.samples[sample];
         let fresh = Some(fresh).filter(|fresh| at.duration_since(fresh.at) <= patience);
         if let (Some(model), Some(arrivals), Some(before)) = (&setup.queue, arrivals, looked_at) {
-            let arriving = fresh.and_then(|fresh| fresh.values[arrivals]).filter(|rate| *rate >= 0.0);
-            work(&mut queue, &mut pods, before, at, arriving.unwrap_or(0.0), model.rate);
+            let recorded = fresh.and_then(|fresh| fresh.values[arrivals]);
+            arriving = recorded.filter(|rate| rate.is_finite() && *rate >= 0.0).unwrap_or(arriving);
+            work(&mut queue, &mut pods, before, at, arriving, model.rate);
         }
         pods.settle(at);
         let metrics = sources.iter().map(|source| read(source, fresh, &queue, at)).collect();

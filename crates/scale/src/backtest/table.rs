@@ -1,6 +1,7 @@
 //! Outcomes side by side, as text.
 
 use super::outcome::Outcome;
+use crate::number::plain;
 
 /// The figures of each named outcome in a column of its own, and below them what they cannot tell.
 #[must_use]
@@ -12,6 +13,7 @@ pub fn table(outcomes: &[(&str, &Outcome)]) -> String {
     let names = outcomes.iter().map(|(name, _)| (*name).to_owned());
     let rows = [
         std::iter::once(String::new()).chain(names).collect(),
+        row("largest value", &|outcome| outcome.peak().map_or_else(|| "-".to_owned(), plain)),
         row("minutes over target", &|outcome| format!("{:.1}", outcome.over_target.as_secs_f64() / 60.0)),
         row("replica-hours", &|outcome| format!("{:.1}", outcome.replica_hours())),
         row("changes", &|outcome| outcome.changes().to_string()),
@@ -29,9 +31,12 @@ pub fn table(outcomes: &[(&str, &Outcome)]) -> String {
     };
     let text: String = rows.iter().map(line).collect();
     let note = if outcomes.iter().all(|(_, outcome)| outcome.reacts) {
-        "What waits was computed from the arrivals, one queue for all replicas and each as fast as the others."
+        "What waits was computed from the arrivals: one queue for all replicas, and each as fast as the others."
     } else {
-        "The recorded values do not react to the simulated replicas. That is right for what is the same with any\nnumber of them, such as a request rate. A lag or a utilization would have been another: replay arrivals\nwith --queue instead."
+        "The recorded values do not react to the simulated replicas. That is right for what is the same with any
+number of them, such as a request rate. A lag or a utilization would have been another: replay arrivals
+with --queue instead."
     };
-    text + "\n" + note + "\n"
+    let judged = if outcomes.len() > 1 { "Each policy is judged by its own target. " } else { "" };
+    format!("{text}\n{judged}{note}\n")
 }

@@ -85,6 +85,15 @@ fn a_gap_in_the_recording_is_a_metric_that_cannot_be_read() {
 }
 
 #[test]
+fn while_no_arrivals_are_recorded_as_many_come_as_before() {
+    let whole = series("arrivals", (0..240).map(|_| 950.0));
+    let mut gap = whole.clone();
+    gap.samples[100..130].iter_mut().for_each(|sample| sample.values[0] = None);
+    let replay = |series| simulate(&policy(DRAIN), series, &queued(100.0)).unwrap();
+    assert_eq!(replay(&gap), replay(&whole));
+}
+
+#[test]
 fn a_metric_without_a_column_is_named() {
     let series = Series::from_csv("time,a,b\n0,1,1\n10,1,1\n").unwrap();
     let error = simulate(&policy(LAG), &series, &setup()).unwrap_err();

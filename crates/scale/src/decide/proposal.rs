@@ -121,12 +121,11 @@ pub(super) fn wanted(
 /// For a metric that does not say how much each replica has to do with it: as much more replicas as the value
 /// is above its target.
 fn by_ratio(ratio: f64, scale: Scale) -> Count {
-    if scale.current == 0 {
-        return Count { replicas: replicas_up(ratio), is_within_tolerance: false };
+    match (scale.current, scale.ready) {
+        (0, _) => Count { replicas: replicas_up(ratio), is_within_tolerance: false },
+        (current, 0) if ratio < 1.0 => Count { replicas: current, is_within_tolerance: false },
+        (_, ready) => scale.settle(ratio, replicas_up(ratio * f64::from(ready))),
     }
-    let ready = if scale.ready == 0 && ratio < 1.0 { scale.current } else { scale.ready };
-    let replicas = if ready == scale.ready { replicas_up(ratio * f64::from(ready)) } else { scale.current };
-    scale.settle(ratio, replicas)
 }
 
 /// For a metric that is shared among the replicas: `replicas` of them have just enough to do.

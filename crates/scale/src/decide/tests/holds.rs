@@ -229,3 +229,26 @@ fn a_morning_goes_as_worked_out_on_paper() {
         assert_eq!(decision.desired, expected, "at second {second}: {}", decision.sentence());
     }
 }
+
+#[test]
+fn a_window_moves_the_limits_and_is_named() {
+    let spec = ScalingWindow {
+        name: "opening".into(),
+        start: "0 10 * * *".into(),
+        end: "0 11 * * *".into(),
+        min_replicas: Some(4),
+        ..ScalingWindow::default()
+    };
+    let mut policy = policy();
+    policy.down.stabilization = SignedDuration::ZERO;
+    policy.windows = vec![Window::of(&spec, policy.limits, "windows[0]").unwrap()];
+    let mut run = Run::new(policy, 1);
+    assert_eq!(run.look(-10, 1000.0).in_force.next_change, Some(time(0)));
+    let decision = run.look(0, 1000.0);
+    assert_eq!(
+        decision.sentence(),
+        "4 replicas: lag is 1000, at 1000 for each replica that takes 1; 4 is the fewest allowed in the window opening"
+    );
+    assert_eq!(run.look(3599, 1000.0).desired, 4);
+    assert_eq!(run.look(3600, 1000.0).desired, 1);
+}

@@ -3,8 +3,8 @@ mod holds;
 mod says;
 
 use super::*;
-use crate::policy::{Change, Limits, Pace, PolicyMetric, Rules, Select, Target};
-use prism_api::scaling::ScalingDecision;
+use crate::policy::{Change, Limits, Pace, PolicyMetric, Rules, Select, Target, Window};
+use prism_api::scaling::{ScalingDecision, ScalingWindow};
 use rstest::rstest;
 
 /// What a test starts from: 1 to 10 replicas, 1000 for each, the default behavior.
