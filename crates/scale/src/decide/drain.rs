@@ -67,6 +67,16 @@ impl Pressure {
 }
 
 impl Drain {
+    /// Starts with a rate from before; one that is no amount is not known.
+    pub(super) fn knowing(rate: f64) -> Self {
+        Self { last: None, rate: Some(rate).filter(|rate| rate.is_finite() && *rate > 0.0) }
+    }
+
+    /// What a replica does in a second, if that is known.
+    pub(super) const fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
     /// Learns from `reading`, and tells what it means for a target of `seconds`.
     ///
     /// # Errors

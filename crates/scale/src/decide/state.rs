@@ -51,6 +51,20 @@ struct Step {
 }
 
 impl State {
+    /// The state of a start that knows `rates` from before: by the name of the metric, what a replica does in
+    /// a second. Without them a time target takes no replica away before work has piled up once.
+    #[must_use]
+    pub fn knowing(rates: BTreeMap<String, f64>) -> Self {
+        let drains = rates.into_iter().map(|(name, rate)| (name, Drain::knowing(rate)));
+        Self { drains: drains.collect(), ..Self::default() }
+    }
+
+    /// What a replica does in a second, for each metric of which that is known: worth keeping over a restart.
+    #[must_use]
+    pub fn rates(&self) -> BTreeMap<String, f64> {
+        self.drains.iter().filter_map(|(name, drain)| Some((name.clone(), drain.rate()?))).collect()
+    }
+
     /// Takes in how many replicas there are, and forgets what no longer counts.
     pub(super) fn begin(&mut self, policy: &Policy, seen: &Observation) {
         let (now, current) = (seen.at, seen.current.max(0));

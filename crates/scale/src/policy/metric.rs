@@ -63,9 +63,13 @@ pub(super) fn metrics(autoscaling: &Autoscaling, field: &str) -> Result<Vec<Poli
     }
     let cpu = cpu.or_else(|| is_silent.then_some(DEFAULT_CPU_PERCENT));
     let mut metrics = Vec::new();
-    for (name, percent) in [("cpu", cpu), ("memory", memory)] {
+    let percentages = [
+        ("cpu", "targetCPUUtilizationPercentage", cpu),
+        ("memory", "targetMemoryUtilizationPercentage", memory),
+    ];
+    for (name, own, percent) in percentages {
         if let Some(percent) = percent {
-            let target = Target::Utilization(positive(f64::from(percent), &below(field, "metrics"))?);
+            let target = Target::Utilization(positive(f64::from(percent), &below(field, own))?);
             metrics.push(PolicyMetric { name: name.to_owned(), target, rate: None });
         }
     }
@@ -116,7 +120,13 @@ fn resolve(metric: &Metric, field: &str) -> Result<PolicyMetric, Invalid> {
             let source = metric.prometheus.as_ref().ok_or_else(|| missing("prometheus"))?;
             let query = Some(&source.query).filter(|query| query.len() <= LONGEST_NAME);
             let name = metric.name.as_ref().or(query).map_or("prometheus", String::as_str);
-            return with_target(name, source.target.as_ref(), metric, &below(field, "prometheus"));
+            let read = with_target(name, source.target.as_ref(), metric, field, "prometheus")?;
+            if matches!(read.target, Target::DrainWithin { .. }) && read.rate.is_none() {
+                let advice =
+                    "is required with drainWithin: give the query that tells how much is done in a second";
+                return Err(Invalid::new(below(field, "prometheus.target.rate"), advice));
+            }
+            return Ok(read);
         }
     };
     let target = of_kubernetes(target, &below(&below(field, block), "target"))?;
@@ -132,7 +142,7 @@ fn of_admin(metric: &Metric, field: &str) -> Result<PolicyMetric, Invalid> {
         )
     })?;
     let target = metric.admin_metric.as_ref().and_then(|admin| admin.target.as_ref());
-    let mut read = with_target(&name, target, metric, &below(field, "adminMetric"))?;
+    let mut read = with_target(&name, target, metric, field, "adminMetric")?;
     if matches!(read.target, Target::DrainWithin { .. }) {
         read.rate.get_or_insert_with(|| {
             let front = name.rfind(['.', '/']).map_or("", |last| &name[..=last]);
@@ -151,27 +161,23 @@ fn admin_name(admin: &AdminMetric) -> Option<String> {
     admin.metric_name.clone().or_else(by_query)
 }
 
+/// The target in the `block` of `metric`, which stands at `field`, or else the short form beside it.
 fn with_target(
     name: &str,
     target: Option<&AdminMetricTarget>,
     metric: &Metric,
     field: &str,
+    block: &str,
 ) -> Result<PolicyMetric, Invalid> {
-    let name = name.to_owned();
-    match (target, &metric.target) {
-        (Some(target), _) => Ok(PolicyMetric {
-            name,
-            target: of_target(target, &below(field, "target"))?,
-            rate: target.rate.clone(),
-        }),
-        (None, Some(average)) => {
-            let target = Target::AverageValue(quantity(average, &below(field, "target"))?);
-            Ok(PolicyMetric { name, target, rate: None })
-        }
+    let inside = below(&below(field, block), "target");
+    let (target, rate) = match (target, &metric.target) {
+        (Some(target), _) => (of_target(target, &inside)?, target.rate.clone()),
+        (None, Some(average)) => (Target::AverageValue(quantity(average, &below(field, "target"))?), None),
         (None, None) => {
-            Err(Invalid::new(below(field, "target"), "is required: set value, averageValue or drainWithin"))
+            return Err(Invalid::new(inside, "is required: set value, averageValue or drainWithin"));
         }
-    }
+    };
+    Ok(PolicyMetric { name: name.to_owned(), target, rate })
 }
 
 /// The type decides how the number is meant, and without a type the field that is set.

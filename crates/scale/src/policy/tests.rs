@@ -139,8 +139,13 @@ metrics:
 #[case("{maxReplicas: 3, triggers: [{type: kafka}]}", "spec.autoscaling.triggers")]
 #[case(
     "{maxReplicas: 3, metrics: [{type: AdminMetric, name: lag, target: 0}]}",
-    "spec.autoscaling.metrics[0].adminMetric.target"
+    "spec.autoscaling.metrics[0].target"
 )]
+#[case(
+    "{maxReplicas: 3, metrics: [{type: Prometheus, prometheus: {serverAddress: 'http://p', query: up, target: {drainWithin: 5s}}}]}",
+    "spec.autoscaling.metrics[0].prometheus.target.rate"
+)]
+#[case("{maxReplicas: 3, targetCPU: 0}", "spec.autoscaling.targetCPUUtilizationPercentage")]
 #[case(
     "{maxReplicas: 3, metrics: [{type: AdminMetric, adminMetric: {metricName: a, target: {value: 1, drainWithin: 5s}}}]}",
     "spec.autoscaling.metrics[0].adminMetric.target"

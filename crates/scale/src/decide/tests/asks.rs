@@ -142,3 +142,16 @@ fn a_time_target_learns_and_then_drains_in_time() {
     let decision = see(&mut run, 40, 0.0, None);
     assert_eq!(held(&decision), Some(HeldBy::MissingMetrics), "no throughput, no judgement");
 }
+
+#[test]
+fn a_rate_outlives_a_restart() {
+    let policy = unhindered(Target::DrainWithin { seconds: 20.0 });
+    let reading = Reading { throughput: Some(100.0), ..Reading::new(0.0, time(0)) };
+    let seen = Observation { metrics: vec![Ok(reading)], ..look(0, 5, 0.0) };
+    let (decision, state) = decide(&policy, &State::default(), &seen);
+    assert_eq!((decision.desired, state.rates().is_empty()), (5, true), "{}", decision.sentence());
+    let (decision, state) = decide(&policy, &State::knowing([("lag".into(), 50.0)].into()), &seen);
+    assert_eq!((decision.desired, state.rates()["lag"]), (2, 50.0), "{}", decision.sentence());
+    let (decision, _) = decide(&policy, &State::knowing([("lag".into(), f64::NAN)].into()), &seen);
+    assert_eq!(decision.desired, 5, "{}", decision.sentence());
+}

@@ -191,6 +191,7 @@ fn replicas_outside_of_the_limits_come_back(
 #[case::pinned_above_the_limit(Hold::Pinned(12), 12, HeldBy::Pinned)]
 #[case::pinned_to_zero(Hold::Pinned(0), 0, HeldBy::Pinned)]
 #[case::pinned_to_nonsense(Hold::Pinned(-5), 0, HeldBy::Pinned)]
+#[case::pinned_to_too_many(Hold::Pinned(i32::MAX), 100_000, HeldBy::Pinned)]
 fn a_hand_has_the_last_word(#[case] hold: Hold, #[case] expected: i32, #[case] by: HeldBy) {
     let policy = Policy { hold: Some(hold), ..policy() };
     let (decision, _) = decide(&policy, &State::default(), &look(0, 7, 20_000.0));
