@@ -260,3 +260,10 @@ fn a_window_opens_once_when_the_clock_repeats_its_start(#[case] time: &str, #[ca
     let in_force = limits_at(&windows, Limits { min: 1, max: 10 }, at(time));
     assert_eq!(in_force.window.is_some(), open, "{in_force:?}");
 }
+
+#[test]
+fn a_window_that_closes_as_it_opens_is_never_open() {
+    let windows = [window("none", "0 8 * * *", "0 8 * * *", "UTC", 3)];
+    let in_force = limits_at(&windows, Limits { min: 1, max: 10 }, at("2026-07-01T08:00:00Z"));
+    assert_eq!(in_force.window, None);
+}
