@@ -66,8 +66,7 @@ impl Looks {
         if ends.is_cancelled() {
             return false;
         }
-        let is_same =
-            decisions.get(place).is_some_and(|before| prism_scale::is_same_decision(before, &decision));
+        let is_same = decisions.get(place).is_some_and(|before| is_same(before, &decision));
         if !is_same {
             decisions.insert(place.clone(), decision);
         }
@@ -82,6 +81,16 @@ impl Looks {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, ScalingDecision>> {
         self.decisions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a decision says what the one before said, down to why metrics cannot be read. An age that grows
+/// from look to look is no news.
+fn is_same(before: &ScalingDecision, after: &ScalingDecision) -> bool {
+    let problems = |decision: &ScalingDecision| -> Vec<String> {
+        let problems = decision.metrics.iter().filter_map(|metric| metric.error.as_ref());
+        problems.map(|problem| problem.replace(|c: char| c.is_ascii_digit(), "")).collect()
+    };
+    prism_scale::is_same_decision(before, after) && problems(before) == problems(after)
 }
 
 /// One workload that is looked at.

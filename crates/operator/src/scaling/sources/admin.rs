@@ -127,15 +127,21 @@ fn reading(answer: &Result<QueryResponse, Problem>, asked: &Asked) -> Answer {
         timestamp(value.measured_at.ok_or_else(|| Problem("it has no time of measurement".to_owned()))?)?;
     let measured_at =
         skew.map_or(Ok(measured_at), |skew| measured_at.checked_add(skew)).map_err(out_of_range)?;
-    let fresh = value.instances.iter().filter(|instance| !instance.stale);
     Ok(Reading {
         value: value.value,
         measured_at,
         valid_for: value.stale_after.map(|promise| SignedDuration::new(promise.seconds, promise.nanos)),
-        instances: Some(fresh.map(|instance| instance.value).collect())
-            .filter(|values: &Vec<f64>| !values.is_empty()),
+        instances: partial(value),
         throughput: rate.filter(|rate| !rate.stale).map(|rate| rate.value),
     })
+}
+
+/// The fresh values, where some instance has none: the whole speaks of these alone, so whoever is missing must
+/// not count as idle. Where all are fresh, the whole is all there is to know.
+fn partial(value: &MetricValue) -> Option<Vec<f64>> {
+    let is_partial = !value.stale && value.instances.iter().any(|instance| instance.stale);
+    let fresh = value.instances.iter().filter(|instance| !instance.stale);
+    is_partial.then(|| fresh.map(|instance| instance.value).collect())
 }
 
 fn value(answer: &QueryResponse, query: usize) -> Result<&MetricValue, Problem> {
