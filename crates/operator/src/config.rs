@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use prism_engine::lease::LeaseConfig;
 use prism_plan::defaults::Defaults;
 
-use crate::scaling::sources::Trust;
+use crate::{outlets::OutletConfig, scaling::sources::Trust};
 
 /// Everything that can be set from outside.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// Whose metrics are trusted.
     pub trust: Trust,
+    /// How others may ask for metrics.
+    pub outlets: OutletConfig,
 }
 
 impl Default for Config {
@@ -42,6 +44,7 @@ impl Default for Config {
             resync: Duration::from_hours(1),
             defaults: Defaults::default(),
             trust: Trust::default(),
+            outlets: OutletConfig::default(),
         }
     }
 }

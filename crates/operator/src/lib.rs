@@ -28,5 +28,6 @@ mod steps;
 mod watches;
 
 pub use config::Config;
+pub use outlets::{ExternalMetricsConfig, ExternalScalerConfig, OutletConfig, ServiceAddress};
 pub use process::{Error, Operator};
 pub use scaling::sources::Trust;

@@ -4,7 +4,9 @@ use std::{net::SocketAddr, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use prism_engine::{lease::LeaseConfig, logging};
-use prism_operator::{Config, Operator};
+use prism_operator::{
+    Config, ExternalMetricsConfig, ExternalScalerConfig, Operator, OutletConfig, ServiceAddress,
+};
 use prism_plan::defaults::Defaults;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +66,24 @@ struct RunArguments {
     /// Tag of images that a spec does not name.
     #[arg(long, env = "PRISM_VERSION", default_value_t = Defaults::default().version)]
     image_version: String,
+    /// Where KEDA is answered, with via: keda. Left out, it is not. Whoever reaches it reads metrics.
+    #[arg(long)]
+    external_scaler_bind_address: Option<SocketAddr>,
+    /// Host and port that KEDA is told. Default: the Service prism-operator, and the port of the bind address.
+    #[arg(long, requires = "external_scaler_bind_address")]
+    external_scaler_address: Option<String>,
+    /// Where external.metrics.k8s.io is served, with via: hpa. Left out, it is not: a cluster has one such API,
+    /// and KEDA brings its own.
+    #[arg(long)]
+    external_metrics_bind_address: Option<SocketAddr>,
+    /// Service by which the API server reaches it, as NAMESPACE/NAME[:PORT]. Default: prism-operator, and the
+    /// port of the bind address.
+    #[arg(long, requires = "external_metrics_bind_address")]
+    external_metrics_service: Option<ServiceAddress>,
+    /// Name in the certificate of both, beside those that are told; may be repeated. Default:
+    /// prism-operator.NAMESPACE.svc and localhost.
+    #[arg(long)]
+    serving_name: Vec<String>,
 }
 
 #[tokio::main]
@@ -98,6 +118,16 @@ async fn run(arguments: RunArguments) -> Result<(), String> {
 impl RunArguments {
     fn config(self) -> Config {
         let seconds = Duration::from_secs;
+        let outlets = OutletConfig {
+            namespace: self.lease_namespace.clone(),
+            serving_names: self.serving_name,
+            external_scaler: self
+                .external_scaler_bind_address
+                .map(|listen| ExternalScalerConfig { listen, address: self.external_scaler_address }),
+            external_metrics: self
+                .external_metrics_bind_address
+                .map(|listen| ExternalMetricsConfig { listen, service: self.external_metrics_service }),
+        };
         let lease = self.leader_elect.then(|| LeaseConfig {
             namespace: self.lease_namespace,
             name: "prism-operator".to_owned(),
@@ -114,6 +144,7 @@ impl RunArguments {
             watch_timeout: seconds(self.watch_timeout),
             stale_after: seconds(self.watch_stale_after),
             defaults: Defaults { image_registry: self.image_registry, version: self.image_version },
+            outlets,
             ..Config::default()
         }
     }

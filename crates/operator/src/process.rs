@@ -27,7 +27,7 @@ use crate::{
     context::{Context, OptionalKinds},
     gauges::Gauges,
     kinds,
-    outlets::Outlets,
+    outlets::{Doors, Outlets},
     scaling::{Looks, Orders, secrets::SecretKeys, sources::Sources},
     watches::Watches,
 };
@@ -52,6 +52,16 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// The address of an outlet is taken or not allowed.
+    #[error("cannot listen on {address}: {source}; choose another {flag}")]
+    Outlet {
+        /// The address.
+        address: SocketAddr,
+        /// What it is set by.
+        flag: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Certificates that metrics are trusted by cannot be read.
     #[error("{0}")]
     Trust(String),
@@ -70,7 +80,11 @@ pub struct Operator {
     fence: CancellationToken,
     shutdown: CancellationToken,
     address: SocketAddr,
+    external_scaler: Option<SocketAddr>,
+    external_metrics: Option<SocketAddr>,
+    client: Client,
     orders: Option<Orders>,
+    doors: Option<Doors>,
     background: tokio::task::JoinSet<()>,
 }
 
@@ -103,6 +117,8 @@ impl Operator {
         let identity = config.lease.as_ref().map_or(names::FIELD_MANAGER, |lease| &lease.identity);
         let events = Events::new(client.clone(), names::FIELD_MANAGER, identity);
         let (looks, orders) = Looks::new();
+        let occupied = |(address, flag, source)| Error::Outlet { address, flag, source };
+        let (outlets, doors) = Outlets::bind(config.outlets.clone()).await.map_err(occupied)?;
         let context = Arc::new(Context {
             engine: Engine::new(client.clone(), ledger, metrics.clone(), events),
             queue: queue.clone(),
@@ -120,7 +136,7 @@ impl Operator {
             secret_keys: SecretKeys::new(client.clone()),
             sources: Sources::new(&config.trust).map_err(Error::Trust)?,
             looks,
-            outlets: Outlets::default(),
+            outlets,
             pods: Cache::default(),
             optional: OptionalKinds::default(),
             scope: config.namespace.clone(),
@@ -133,7 +149,7 @@ impl Operator {
         let address = listener.local_addr().map_err(listen)?;
         let scope = Scope { namespace: config.namespace.clone(), timeout: config.watch_timeout };
         let watches = Watches {
-            client,
+            client: client.clone(),
             scope,
             ctx: context.clone(),
             health: health.clone(),
@@ -161,7 +177,11 @@ impl Operator {
             fence,
             shutdown,
             address,
+            external_scaler: doors.external_scaler(),
+            external_metrics: doors.external_metrics(),
+            client,
             orders: Some(orders),
+            doors: Some(doors),
             background,
         })
     }
@@ -172,15 +192,32 @@ impl Operator {
         self.address
     }
 
+    /// Where KEDA is listened to, if it is.
+    #[must_use]
+    pub fn external_scaler_address(&self) -> Option<SocketAddr> {
+        self.external_scaler
+    }
+
+    /// Where the API server is listened to for `external.metrics.k8s.io`, if it is.
+    #[must_use]
+    pub fn external_metrics_address(&self) -> Option<SocketAddr> {
+        self.external_metrics
+    }
+
     /// Waits for the caches and the lease, works until the shutdown, and gives the lease back.
     ///
     /// # Errors
     /// [`Error::LeaseLost`]: the process has to end at once.
     pub async fn run(mut self) -> Result<(), Error> {
         tracing::info!(address = %self.address, "Endpoints are served");
+        if let Some(doors) = self.doors.take() {
+            let (context, client) = (self.context.clone(), self.client.clone());
+            self.background.spawn(doors.serve(context, client, self.health.clone(), self.shutdown.clone()));
+        }
         let ready = async {
             self.health.synced().await;
             tracing::info!("Caches are filled");
+            self.context.outlets.settled().await;
             if let Some(leadership) = &self.leadership {
                 leadership.acquire().await;
                 tracing::info!("Lease is held");
