@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# The cluster that run, install, demo and local-* act on: the one of KUBECONFIG, from the command line
+# The cluster that run, install, demo, demo-autoscaling and local-* act on: the one of KUBECONFIG, from the command line
 # or the environment, else a control plane on loopback that lives in .cluster.
 KUBECONFIG ?=
 IS_LOCAL := $(if $(strip $(KUBECONFIG)),,yes)
@@ -48,6 +48,10 @@ help: ## List the targets
 .PHONY: demo
 demo: programs ## See a whole stack come to life; starts a local cluster if there is none
 	@$(if $(IS_LOCAL),env -u KUBECONFIG,KUBECONFIG='$(CLUSTER)') $(BIN)/demo $(ARGS)
+
+.PHONY: demo-autoscaling
+demo-autoscaling: programs ## See a consumer follow its load, from one replica to many and back
+	@$(if $(IS_LOCAL),env -u KUBECONFIG,KUBECONFIG='$(CLUSTER)') $(BIN)/demo-autoscaling $(ARGS)
 
 ##@ Build and check
 

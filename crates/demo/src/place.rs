@@ -1,38 +1,61 @@
-//! The cluster that the demo acts on.
+//! The cluster that a demo acts on.
 
+use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config, Resource, ResourceExt};
 use prism_rig::{Steps, sibling};
 use prism_testbed::{Cluster, Options, Programs, Progress, Start};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-/// Namespace of everything the demo makes.
-pub(crate) const NAMESPACE: &str = "prism-demo";
+/// Field manager of everything that a demo applies.
+pub const MANAGER: &str = "prism-demo";
 /// A cluster that is there answers within this time.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A cluster that answers.
-pub(crate) struct Place {
-    pub(crate) client: Client,
+pub struct Place {
+    /// As its administrator.
+    pub client: Client,
     /// For programs that are started: the path in `$KUBECONFIG`.
-    pub(crate) kubeconfig: String,
+    pub kubeconfig: String,
     /// How the user runs kubectl here.
-    pub(crate) kubectl: String,
+    pub kubectl: String,
     /// Whether the cluster is the demo's own.
-    pub(crate) is_local: bool,
+    pub is_local: bool,
 }
 
 impl Place {
     /// The cluster of `$KUBECONFIG`; without one the local cluster of `folder`, started if need be.
-    pub(crate) async fn find(folder: &Path, steps: &mut Steps) -> Result<Self> {
+    pub async fn find(folder: &Path, steps: &mut Steps) -> Result<Self> {
         match std::env::var("KUBECONFIG") {
             Ok(path) if !path.is_empty() => Self::users(path, steps).await,
             _ => Self::local(folder, steps).await,
         }
+    }
+
+    /// Makes the namespace `name`, if it is not there.
+    pub async fn namespace(&self, name: &str) -> Result<()> {
+        let mut namespace = Namespace::default();
+        namespace.metadata.name = Some(name.to_owned());
+        self.apply(&Api::all(self.client.clone()), &namespace).await
+    }
+
+    /// Applies `object` as a user would.
+    pub async fn apply<K>(&self, api: &Api<K>, object: &K) -> Result<()>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let params = PatchParams::apply(MANAGER).force();
+        api.patch(&object.name_any(), &params, &Patch::Apply(object)).await?;
+        Ok(())
     }
 
     async fn users(kubeconfig: String, steps: &mut Steps) -> Result<Self> {

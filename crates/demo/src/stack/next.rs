@@ -1,7 +1,8 @@
 //! What to type after the demo.
 
-use crate::place::{NAMESPACE, Place};
-use crate::stack::STACK;
+use prism_demo::Place;
+
+use crate::stack::{NAMESPACE, STACK};
 
 /// Commands that work as they stand, from the folder of the checkout.
 pub(crate) fn print(place: &Place) {

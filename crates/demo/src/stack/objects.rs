@@ -12,10 +12,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::ListParams;
 use kube::{Api, Resource};
 use prism_api::{PrismBackend, PrismPattern, labels, names};
+use prism_demo::{Place, Result};
 
-use crate::error::Result;
-use crate::place::{NAMESPACE, Place};
-use crate::stack::STACK;
+use crate::stack::{NAMESPACE, STACK};
 
 /// One object of the stack.
 pub(crate) struct Object {

@@ -7,8 +7,7 @@ use prism_api::{PrismStack, condition, labels};
 use prism_plan::conditions::find;
 
 use crate::objects::Object;
-use crate::place::NAMESPACE;
-use crate::stack::{STACK, parts};
+use crate::stack::{NAMESPACE, STACK, parts};
 
 /// One line of the tree and what hangs below it.
 struct Node {

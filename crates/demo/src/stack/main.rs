@@ -1,9 +1,7 @@
 //! `demo`: a whole stack comes to life, on a local cluster or the one of `$KUBECONFIG`.
 
-mod error;
 mod next;
 mod objects;
-mod place;
 mod stack;
 mod tree;
 
@@ -12,16 +10,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use prism_demo::{Error, MANAGER, Place, Result, explain, play, until_interrupted};
 use prism_rig::{Note, OperatorProcess, Steps, install_definitions};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::error::{Error, Result};
-use crate::place::{NAMESPACE, Place};
+use crate::stack::NAMESPACE;
 
-/// As a shell tells an interruption.
-const INTERRUPTED: u8 = 130;
-/// Lines of the operator's log that a failure shows.
-const LOG_LINES: usize = 15;
 /// The API server keeps times of writes in whole seconds.
 const A_SECOND: Duration = Duration::from_millis(1100);
 
@@ -39,36 +32,19 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        eprintln!("demo: a TLS provider was installed twice");
-        return ExitCode::FAILURE;
-    }
-    match Box::pin(run(&arguments)).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Error::Interrupted) => ExitCode::from(INTERRUPTED),
-        Err(error) => {
-            eprintln!("\ndemo: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    play("demo", Box::pin(run(Arguments::parse()))).await
 }
 
-async fn run(arguments: &Arguments) -> Result<()> {
+async fn run(arguments: Arguments) -> Result<()> {
     let mut steps = Steps::default();
     let place = Place::find(&arguments.dir, &mut steps).await?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut operator = None;
-    let shown = tokio::select! {
-        shown = show(&place, &mut operator, &mut steps) => shown,
-        _ = interrupt.recv() => Err(Error::Interrupted),
-        _ = terminate.recv() => Err(Error::Interrupted),
-    };
+    let shown = until_interrupted(show(&place, &mut operator, &mut steps)).await;
     if let Err(error) = &shown
         && !matches!(error, Error::Interrupted)
     {
-        explain(&place, operator.as_ref()).await;
+        let conditions = stack::look(&place).await.and_then(|stack| Some(stack.status?.conditions));
+        explain(stack::STACK, &conditions.unwrap_or_default(), operator.as_ref());
     }
     if let Some(operator) = operator {
         operator.stop().await;
@@ -81,9 +57,9 @@ async fn run(arguments: &Arguments) -> Result<()> {
 
 /// Everything the user came to see.
 async fn show(place: &Place, operator: &mut Option<OperatorProcess>, steps: &mut Steps) -> Result<()> {
-    let definitions = async |_: &Note| install_definitions(&place.client, stack::MANAGER).await;
+    let definitions = async |_: &Note| install_definitions(&place.client, MANAGER).await;
     steps.step("custom resource definitions", definitions).await?;
-    steps.step("namespace", async |_| stack::namespace(place).await).await?;
+    steps.step("namespace", async |_| place.namespace(NAMESPACE).await).await?;
     let operator =
         operator.insert(OperatorProcess::start(&place.kubeconfig, &["--watch-namespace", NAMESPACE])?);
     steps.step("operator", async |note| operator.ready(note).await).await?;
@@ -109,18 +85,4 @@ async fn show(place: &Place, operator: &mut Option<OperatorProcess>, steps: &mut
     }
     println!("\n{}", objects::compare(&before, &after));
     Ok(())
-}
-
-/// Tells on standard error what the stack and the operator have to say.
-async fn explain(place: &Place, operator: Option<&OperatorProcess>) {
-    if let Some(stack) = stack::look(place).await {
-        eprintln!("\nConditions of {}:", stack::STACK);
-        for condition in stack.status.unwrap_or_default().conditions {
-            let message = &condition.message;
-            eprintln!("  {}={} {}: {message}", condition.type_, condition.status, condition.reason);
-        }
-    }
-    if let Some(operator) = operator {
-        eprintln!("\nThe end of the operator's log:\n{}", operator.log_tail(LOG_LINES));
-    }
 }

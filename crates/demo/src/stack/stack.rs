@@ -1,30 +1,24 @@
 //! The stack that is shown: how it is made, edited and removed.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{DeleteParams, Patch, PatchParams};
-use kube::{Api, Resource, ResourceExt};
+use kube::Api;
+use kube::api::DeleteParams;
 use prism_api::component::ComponentStatus;
 use prism_api::stack::{PrismStackStatus, StackPattern};
 use prism_api::{PrismStack, condition};
+use prism_demo::{Place, Result};
 use prism_plan::conditions::{find, is_true};
 use prism_rig::Note;
 use prism_testbed::until;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::error::Result;
-use crate::place::{NAMESPACE, Place};
-
-/// Field manager of everything the demo applies.
-pub(crate) const MANAGER: &str = "prism-demo";
+/// Namespace of everything the demo makes.
+pub(crate) const NAMESPACE: &str = "prism-demo";
 /// Its name.
 pub(crate) const STACK: &str = "shop";
 /// What the demo applies.
-const SAMPLE: &str = include_str!("../../../config/samples/prismstack.yaml");
+const SAMPLE: &str = include_str!("../../../../config/samples/prismstack.yaml");
 /// What it adds to the patterns afterwards.
 pub(crate) const ADDITION: &str = "name: receipts\ntype: claimcheck\nbackend: cache\n";
 /// What was said last of each part.
@@ -34,13 +28,6 @@ pub(crate) type Told = BTreeMap<String, &'static str>;
 const READY_TIMEOUT: Duration = Duration::from_mins(5);
 /// A stack is gone within this time.
 const GONE_TIMEOUT: Duration = Duration::from_mins(3);
-
-/// Makes the namespace.
-pub(crate) async fn namespace(place: &Place) -> Result<()> {
-    let mut namespace = Namespace::default();
-    namespace.metadata.name = Some(NAMESPACE.to_owned());
-    apply(&Api::all(place.client.clone()), &namespace).await
-}
 
 /// Removes the stack, and waits until it is gone.
 pub(crate) async fn remove(place: &Place, note: &Note) -> Result<()> {
@@ -56,7 +43,7 @@ pub(crate) async fn remove(place: &Place, note: &Note) -> Result<()> {
 
 /// Applies the sample.
 pub(crate) async fn create(place: &Place) -> Result<()> {
-    Box::pin(apply(&stacks(place), &serde_saphyr::from_str(SAMPLE)?)).await
+    Box::pin(place.apply(&stacks(place), &serde_saphyr::from_str(SAMPLE)?)).await
 }
 
 /// Applies the sample with one pattern more.
@@ -64,7 +51,7 @@ pub(crate) async fn extend(place: &Place) -> Result<()> {
     let mut stack: PrismStack = serde_saphyr::from_str(SAMPLE)?;
     let addition: StackPattern = serde_saphyr::from_str(ADDITION)?;
     stack.spec.patterns.push(addition);
-    Box::pin(apply(&stacks(place), &stack)).await
+    Box::pin(place.apply(&stacks(place), &stack)).await
 }
 
 /// Waits until the stack is Ready for its current spec, and at rest; tells how each part comes up.
@@ -118,13 +105,4 @@ pub(crate) async fn look(place: &Place) -> Option<PrismStack> {
 
 fn stacks(place: &Place) -> Api<PrismStack> {
     Api::namespaced(place.client.clone(), NAMESPACE)
-}
-
-async fn apply<K>(api: &Api<K>, object: &K) -> Result<()>
-where
-    K: Resource + Clone + Debug + Serialize + DeserializeOwned,
-{
-    let params = PatchParams::apply(MANAGER).force();
-    api.patch(&object.name_any(), &params, &Patch::Apply(object)).await?;
-    Ok(())
 }
