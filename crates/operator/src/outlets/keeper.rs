@@ -34,6 +34,8 @@ use crate::{context::Context, kinds};
 
 /// Time between two looks at what the outlets depend on.
 const INTERVAL: Duration = Duration::from_mins(1);
+/// The same while an outlet is closed, and what it waits for may have come.
+const WHILE_CLOSED: Duration = Duration::from_secs(10);
 /// The same while nothing is known yet, and the operator waits.
 const IMPATIENCE: Duration = Duration::from_secs(2);
 /// An API server that has not answered by then does not answer.
@@ -129,8 +131,19 @@ impl Keeper {
                 }
                 Err(trouble) => tracing::warn!(%trouble, "Outlets stay as they are"),
             }
-            sleep(if known.is_some() { INTERVAL } else { IMPATIENCE }).await;
+            sleep(match &known {
+                None => IMPATIENCE,
+                Some(known) if self.is_open(known) => INTERVAL,
+                Some(_) => WHILE_CLOSED,
+            })
+            .await;
         }
+    }
+
+    /// Whether all that is wanted is open.
+    fn is_open(&self, known: &scaling::Outlets) -> bool {
+        (self.scaler.is_none() || known.external_scaler.is_some())
+            && (self.metrics.is_none() || known.external_metrics_closed.is_none())
     }
 
     /// Looks at everything once.
