@@ -41,7 +41,8 @@ impl OperatorProcess {
         Self::launch(kubeconfig, None, arguments)
     }
 
-    /// The same, of an operator for which `authorities`, certificates in PEM, are those that its machine knows.
+    /// The same, of an operator that trusts who is signed for by `authorities`, a file in PEM: it takes them for
+    /// those that its machine knows, where OpenSSL's variable says that they are.
     pub fn trusting(kubeconfig: &str, authorities: &Path, arguments: &[&str]) -> Result<Self> {
         Self::launch(kubeconfig, Some(authorities), arguments)
     }

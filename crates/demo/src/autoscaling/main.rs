@@ -109,14 +109,13 @@ async fn show(
         let rush = async |note: &Note| rush::watch(&queue, story.subscribe(), note).await;
         steps.step("a rush, and calm again", rush).await
     };
-    operator
-        .watched(async {
-            tokio::select! {
-                end = scene => end,
-                Err(error) = scenery => Err(error),
-            }
-        })
-        .await
+    let shown = async {
+        tokio::select! {
+            end = scene => end,
+            Err(error) = scenery => Err(error),
+        }
+    };
+    operator.watched(Box::pin(shown)).await
 }
 
 /// The part of the manifest that this is about.

@@ -39,7 +39,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     let mut steps = Steps::default();
     let place = Place::find(&arguments.dir, &mut steps).await?;
     let mut operator = None;
-    let shown = until_interrupted(show(&place, &mut operator, &mut steps)).await;
+    let shown = Box::pin(until_interrupted(show(&place, &mut operator, &mut steps))).await;
     if let Err(error) = &shown
         && !matches!(error, Error::Interrupted)
     {
