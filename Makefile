@@ -33,7 +33,8 @@ MANAGED := app.kubernetes.io/managed-by=prism-operator
 # Most tests wait for the cluster most of the time: more of them than cores run at once.
 TEST_THREADS ?= 6
 
-# More arguments for test, run, demo and bench: make bench ARGS='--patterns 50 --rounds 1'
+# More arguments for test, run, demo and bench: make bench ARGS='--patterns 50 --rounds 1', or
+# ARGS='--scaled-objects 500 --keda' for the way from patterns to KEDA's autoscalers
 ARGS ?=
 
 ##@ Start here

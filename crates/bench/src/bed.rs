@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::Arguments;
 use crate::error::Result;
+use crate::patterns::Patterns;
 
 /// A namespace with thousands of objects is gone within this time.
 const GONE_TIMEOUT: Duration = Duration::from_mins(10);
@@ -18,6 +19,8 @@ pub(crate) struct Bed {
     pub(crate) testbed: Testbed,
     pub(crate) steps: Steps,
     pub(crate) arguments: Arguments,
+    /// What is measured with.
+    pub(crate) patterns: Patterns,
     namespaces: usize,
 }
 
@@ -29,13 +32,13 @@ pub(crate) struct Place {
 
 impl Bed {
     /// The cluster of `testbed run`, with the definitions installed.
-    pub(crate) async fn prepare(arguments: &Arguments) -> Result<Self> {
+    pub(crate) async fn prepare(arguments: &Arguments, patterns: Patterns) -> Result<Self> {
         let testbed = Testbed::from_env().await?;
         let mut steps = Steps::default();
         let client = testbed.client();
         let installed = async |_: &_| install_definitions(&client, "bench").await;
         steps.step("custom resource definitions", installed).await?;
-        Ok(Self { testbed, steps, arguments: arguments.clone(), namespaces: 0 })
+        Ok(Self { testbed, steps, arguments: arguments.clone(), patterns, namespaces: 0 })
     }
 
     /// A new namespace.

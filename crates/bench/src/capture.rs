@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::bed::Bed;
 use crate::error::{Error, Result};
-use crate::{patterns, product};
+use crate::product;
 
 /// Its requests are in the audit log with their bodies.
 const AUDITED_USER: &str = "bench-capture";
@@ -32,16 +32,17 @@ pub(crate) async fn requests(bed: &mut Bed) -> Result<Captured> {
     eprintln!("capture: what the operator sends");
     let place = bed.place("capture").await?;
     let kubeconfig = bed.user(AUDITED_USER, true)?;
-    let count = bed.arguments.patterns;
+    let patterns = bed.patterns.clone();
     let client = bed.client("bench-user").await?;
     let audit = bed.testbed.audit()?;
     let mark = audit.mark()?;
     let mut operator = OperatorProcess::start(&kubeconfig, &product::arguments(bed))?;
     bed.steps.step("    operator", async |note| operator.leads(note).await).await?;
-    let created = async |_: &Note| patterns::create(&client, &place.name, count).await;
+    let created = async |_: &Note| patterns.create(&client, &place.name).await;
     bed.steps.step("    custom resources", created).await?;
-    let ready =
-        async |note: &Note| product::all_ready(&mut operator, &client, &place.name, count, note).await;
+    let ready = async |note: &Note| {
+        product::all_ready(&mut operator, &client, &place.name, patterns.count, note).await
+    };
     bed.steps.step("    all Ready", ready).await?;
     operator.stop().await;
     let mut entries = audit.since(mark, |user| user == AUDITED_USER)?;
@@ -77,6 +78,13 @@ impl Request {
 }
 
 impl Captured {
+    /// Those of them that made a child of one kind, by its plural name.
+    pub(crate) fn only(mut self, resource: &str) -> Self {
+        let part = format!("/{resource}/");
+        self.requests.retain(|request| request.uri.contains(&part));
+        self
+    }
+
     /// The same requests for another namespace, where the patterns have these UIDs.
     pub(crate) fn moved_to(
         &self,

@@ -65,6 +65,41 @@ impl Writes {
     }
 }
 
+/// When the objects of one resource were made.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Span {
+    pub(crate) count: usize,
+    /// Seconds from the beginning until the first of them was asked for.
+    pub(crate) first: f64,
+    /// Seconds from the beginning until the last of them was there.
+    pub(crate) last: f64,
+}
+
+impl Span {
+    /// The spans of `entries` by resource, from `beginning` on.
+    pub(crate) fn by_resource(beginning: Timestamp, entries: &[Entry]) -> BTreeMap<String, Self> {
+        let mut spans: BTreeMap<String, Self> = BTreeMap::new();
+        for entry in entries {
+            let (asked, made) = (seconds(beginning, entry.received), seconds(beginning, entry.logged));
+            let span =
+                spans.entry(entry.resource.clone()).or_insert(Self { count: 0, first: asked, last: made });
+            *span = Self { count: span.count + 1, first: span.first.min(asked), last: span.last.max(made) };
+        }
+        spans
+    }
+
+    /// From the first to the last.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.last - self.first
+    }
+
+    /// Objects in a second.
+    #[allow(clippy::cast_precision_loss, reason = "a count")]
+    pub(crate) fn per_second(&self) -> f64 {
+        self.count as f64 / self.seconds().max(f64::MIN_POSITIVE)
+    }
+}
+
 /// Time between two moments.
 pub(crate) fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()

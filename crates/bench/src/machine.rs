@@ -1,5 +1,6 @@
 //! What was measured on, and with.
 
+use std::fmt;
 use std::fs;
 
 use prism_testbed::Cluster;
@@ -14,6 +15,10 @@ pub(crate) struct Machine {
     pub(crate) system: String,
     pub(crate) kubernetes: String,
     pub(crate) operator: &'static str,
+    /// How this program, and so the operator beside it, was built.
+    pub(crate) build: &'static str,
+    /// Processes that wanted a core in the last minute, on average.
+    pub(crate) load: String,
 }
 
 impl Machine {
@@ -29,7 +34,17 @@ impl Machine {
             system: format!("Linux {}", read("/proc/sys/kernel/osrelease").trim()),
             kubernetes: cluster.version().to_owned(),
             operator: env!("CARGO_PKG_VERSION"),
+            build: if cfg!(debug_assertions) { "debug" } else { "release" },
+            load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
         }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, cores, memory_gib, system, kubernetes, build, load, operator } = self;
+        writeln!(f, "{cores} cores ({cpu}), {memory_gib:.0} GiB, {system}, load {load} at the beginning")?;
+        write!(f, "Kubernetes {kubernetes}, operator {operator}, {build} build")
     }
 }
 

@@ -4,6 +4,9 @@
 //! requests are then replayed by this program over bare connections, with no operator running, in
 //! namespaces where the same custom resources exist, so that owner references hold: that is the best
 //! the API server can do. Operators that start from nothing are measured in turn with it.
+//!
+//! With `--scaled-objects`, the patterns are scaled by KEDA, and what is compared is how their
+//! `ScaledObject`s come about: see `scaled_objects`.
 
 mod bed;
 mod calm;
@@ -15,6 +18,7 @@ mod patterns;
 mod product;
 mod raw;
 mod report;
+mod scaled_objects;
 mod usage;
 
 use std::process::ExitCode;
@@ -24,6 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::bed::Bed;
 use crate::error::{Error, Result};
+use crate::patterns::Patterns;
 use crate::report::Report;
 
 /// As a shell tells an interruption.
@@ -45,6 +50,12 @@ struct Arguments {
     /// How long, after everything is settled, writes are counted.
     #[arg(long, default_value_t = 120)]
     quiet_seconds: u64,
+    /// Instead: how long so many scalers of KEDA take. Its definitions are installed, and KEDA is not there.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    scaled_objects: Option<u32>,
+    /// A real KEDA as well, and how long it takes for its part; needs redis-server.
+    #[arg(long, requires = "scaled_objects")]
+    keda: bool,
     /// More arguments of `prism-operator run`.
     #[arg(last = true)]
     operator: Vec<String>,
@@ -79,7 +90,10 @@ async fn until_interrupted(arguments: &Arguments) -> Result<()> {
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
-    let mut bed = Bed::prepare(arguments).await?;
+    if let Some(count) = arguments.scaled_objects {
+        return Box::pin(scaled_objects::run(arguments, count)).await;
+    }
+    let mut bed = Bed::prepare(arguments, Patterns::with_autoscaler(arguments.patterns)).await?;
     let captured = capture::requests(&mut bed).await?;
     let mut report = Report::new(&bed, captured.requests.len());
 

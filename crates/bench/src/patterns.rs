@@ -7,33 +7,62 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use prism_api::{PrismPattern, condition};
 use prism_plan::conditions::is_true;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 
 /// Connections over which custom resources are created, as by many users at once.
 const CONNECTIONS: usize = 16;
 
-/// Creates `count` patterns with an autoscaler.
-pub(crate) async fn create(client: &Client, namespace: &str, count: u32) -> Result<()> {
-    let api = api(client, namespace);
-    let created = stream::iter(0..count).map(Ok).try_for_each_concurrent(CONNECTIONS, async |n| {
-        let pattern: PrismPattern = serde_json::from_value(json!({
-            "apiVersion": "prism.io/v1alpha1",
-            "kind": "PrismPattern",
-            "metadata": {"name": format!("orders-{n:05}")},
-            "spec": {
-                "pattern": "producer",
-                "backend": "memstore",
-                "autoscaling": {"scaler": "hpa", "minReplicas": 1, "maxReplicas": 10},
-                "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
-            },
-        }))
-        .map_err(|error| Error::Json("the pattern", error))?;
-        api.create(&PostParams::default(), &pattern).await?;
-        Ok(())
-    });
-    created.await
+/// Patterns that are all alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Patterns {
+    /// How many.
+    pub(crate) count: u32,
+    spec: Value,
+}
+
+impl Patterns {
+    /// So many with an autoscaler.
+    pub(crate) fn with_autoscaler(count: u32) -> Self {
+        let spec = json!({
+            "pattern": "producer",
+            "backend": "memstore",
+            "autoscaling": {"scaler": "hpa", "minReplicas": 1, "maxReplicas": 10},
+            "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
+        });
+        Self { count, spec }
+    }
+
+    /// So many that KEDA scales by a list of the Redis at `address`, which the operator finds out.
+    pub(crate) fn with_scaled_object(count: u32, address: &str) -> Self {
+        let spec = json!({
+            "pattern": "consumer",
+            "kind": "Deployment",
+            "backend": "redis",
+            "backendConfig": {"redisUrl": format!("redis://{address}"), "list": "orders"},
+            "autoscaling": {"scaler": "keda", "minReplicas": 1, "maxReplicas": 10},
+            "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}},
+        });
+        Self { count, spec }
+    }
+
+    /// Creates them.
+    pub(crate) async fn create(&self, client: &Client, namespace: &str) -> Result<()> {
+        let api = api(client, namespace);
+        let created = stream::iter(0..self.count).map(Ok).try_for_each_concurrent(CONNECTIONS, async |n| {
+            let pattern: PrismPattern = serde_json::from_value(json!({
+                "apiVersion": "prism.io/v1alpha1",
+                "kind": "PrismPattern",
+                "metadata": {"name": format!("orders-{n:05}")},
+                "spec": self.spec,
+            }))
+            .map_err(|error| Error::Json("the pattern", error))?;
+            api.create(&PostParams::default(), &pattern).await?;
+            Ok(())
+        });
+        created.await
+    }
 }
 
 /// UIDs of all patterns of a namespace by name.

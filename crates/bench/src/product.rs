@@ -13,24 +13,26 @@ use serde::Serialize;
 use crate::bed::Bed;
 use crate::capture::is_creation;
 use crate::error::{Error, Result};
-use crate::figures::{Writes, seconds};
+use crate::figures::{Span, Writes, seconds};
 use crate::patterns;
 use crate::usage::{self, Cpu, Usage};
 
 /// The operator's name in the audit log.
-const USER: &str = "bench-operator";
+pub(crate) const USER: &str = "bench-operator";
 /// Who creates the custom resources.
-const CREATOR: &str = "bench-user";
+pub(crate) const CREATOR: &str = "bench-user";
 /// All patterns are Ready within this time.
-const READY_TIMEOUT: Duration = Duration::from_mins(10);
+pub(crate) const READY_TIMEOUT: Duration = Duration::from_mins(10);
 /// Time between two questions whether they are.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const ASK_EVERY: Duration = Duration::from_millis(500);
 
 /// One run of an operator.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Product {
     /// Creations of children, from the first custom resource on.
     pub(crate) writes: Writes,
+    /// The same, by resource.
+    pub(crate) spans: BTreeMap<String, Span>,
     /// Seconds in which the custom resources were created.
     pub(crate) input_seconds: f64,
     /// Seconds from the first custom resource until all are Ready and at rest.
@@ -70,7 +72,7 @@ pub(crate) async fn measure(
 ) -> Result<Product> {
     eprintln!("{label}: operator");
     let place = bed.place("operator").await?;
-    let (client, count) = (bed.client(CREATOR).await?, bed.arguments.patterns);
+    let (client, patterns) = (bed.client(CREATOR).await?, bed.patterns.clone());
     let mut operator = OperatorProcess::start(&bed.user(USER, false)?, &arguments(bed))?;
     bed.steps.step("    operator", async |note| operator.leads(note).await).await?;
     bed.calm().await?;
@@ -79,13 +81,14 @@ pub(crate) async fn measure(
     let mark = audit.mark()?;
     let before = Usage::now(bed.testbed.cluster(), operator.pid())?;
     let made = async |note: &Note| {
-        let created = async { patterns::create(&client, &place.name, count).await };
+        let created = async { patterns.create(&client, &place.name).await };
         let (created, made) = tokio::join!(created, all_made(&operator, children, note));
         created.and(made)
     };
     bed.steps.step("    children", made).await?;
     let cpu = Usage::now(bed.testbed.cluster(), operator.pid())?.since(&before);
-    let ready = async |note: &Note| all_ready(&mut operator, &client, &place.name, count, note).await;
+    let ready =
+        async |note: &Note| all_ready(&mut operator, &client, &place.name, patterns.count, note).await;
     let ready_at = bed.steps.step("    all Ready", ready).await?;
     bed.calm().await?;
     let peak_mib = operator.pid().map_or(Ok(0.0), usage::peak_mib)?;
@@ -120,6 +123,7 @@ fn read(
     let last_child = creations.iter().map(|entry| entry.logged).max().unwrap_or(first);
     let is_early = |entry: &&_| is_report(entry) && entry.logged < last_child;
     let mut requests = BTreeMap::new();
+    let spans = Span::by_resource(first, &creations);
     for entry in own.iter().filter(|entry| entry.received < ready_at) {
         let slash = if entry.subresource.is_empty() { "" } else { "/" };
         let what = format!("{} {}{slash}{}", entry.verb, entry.resource, entry.subresource);
@@ -127,6 +131,7 @@ fn read(
     }
     Ok(Product {
         writes,
+        spans,
         input_seconds: seconds(first, last_input),
         ready_seconds: seconds(first, ready_at),
         requests,

@@ -12,7 +12,7 @@ use crate::bed::Bed;
 use crate::capture::Captured;
 use crate::error::{Error, Result};
 use crate::figures::Writes;
-use crate::patterns;
+use crate::patterns::uids;
 use crate::usage::{Cpu, Usage};
 
 /// The user that replays.
@@ -38,10 +38,10 @@ pub(crate) async fn measure(
 ) -> Result<Raw> {
     eprintln!("{label}: bare apply over {connections} connections");
     let place = bed.place("raw").await?;
-    let (client, count) = (bed.client("bench-user").await?, bed.arguments.patterns);
-    let owners = async |_: &Note| patterns::create(&client, &place.name, count).await;
+    let (client, patterns) = (bed.client("bench-user").await?, bed.patterns.clone());
+    let owners = async |_: &Note| patterns.create(&client, &place.name).await;
     bed.steps.step("    owners", owners).await?;
-    let uids = patterns::uids(&client, &place.name).await?;
+    let uids = uids(&client, &place.name).await?;
     let requests = captured.moved_to(&place.name, &uids)?;
     bed.calm().await?;
 

@@ -52,19 +52,9 @@ impl Report {
         best.map_or(16, |raw| raw.connections)
     }
 
-    /// Writes everything as JSON to a new file of the build folder.
+    /// Writes everything to a new file.
     pub(crate) fn save(&self) -> Result<PathBuf> {
-        let io = |action, path: &PathBuf| {
-            let path = path.clone();
-            move |source| Error::Io { action, path, source }
-        };
-        let own = std::env::current_exe().map_err(io("find", &"this program".into()))?;
-        let folder = own.ancestors().nth(2).unwrap_or(&own).join("bench");
-        fs::create_dir_all(&folder).map_err(io("create", &folder))?;
-        let path = folder.join(format!("{}.json", self.at.as_second()));
-        let text = serde_json::to_string_pretty(self).map_err(|error| Error::Json("the report", error))?;
-        fs::write(&path, text).map_err(io("write", &path))?;
-        Ok(path)
+        save(self.at, self)
     }
 
     fn raw_rate(&self) -> Spread {
@@ -76,12 +66,25 @@ impl Report {
     }
 }
 
+/// Writes `report` as JSON to a file of the build folder that is named by the time.
+pub(crate) fn save(at: Timestamp, report: &impl Serialize) -> Result<PathBuf> {
+    let io = |action, path: &PathBuf| {
+        let path = path.clone();
+        move |source| Error::Io { action, path, source }
+    };
+    let own = std::env::current_exe().map_err(io("find", &"this program".into()))?;
+    let folder = own.ancestors().nth(2).unwrap_or(&own).join("bench");
+    fs::create_dir_all(&folder).map_err(io("create", &folder))?;
+    let path = folder.join(format!("{}.json", at.as_second()));
+    let text = serde_json::to_string_pretty(report).map_err(|error| Error::Json("the report", error))?;
+    fs::write(&path, text).map_err(io("write", &path))?;
+    Ok(path)
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cpu, cores, memory_gib, system, kubernetes, operator } = &self.machine;
         writeln!(f, "{} patterns with an autoscaler, {} children", self.patterns, self.children)?;
-        writeln!(f, "{cores} cores ({cpu}), {memory_gib:.0} GiB, {system}")?;
-        writeln!(f, "Kubernetes {kubernetes}, operator {operator}\n")?;
+        writeln!(f, "{}\n", self.machine)?;
 
         writeln!(f, "{:40} {:>10}   {:>10} .. greatest", "", "median", "least")?;
         let connections = self.best_connections();
