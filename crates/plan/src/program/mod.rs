@@ -11,6 +11,7 @@ mod pod;
 mod pod_template;
 mod predecessor;
 pub mod quorum;
+mod requests;
 mod rollout;
 mod service;
 mod service_account;

@@ -10,7 +10,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use super::{Program, placement, pod_template, service_account, storage};
+use super::{Program, placement, pod_template, requests, service_account, storage};
 use crate::invalid::Invalid;
 
 /// User and group of the pods: the `nonroot` of distroless images.
@@ -74,7 +74,7 @@ fn main_container(program: &Program) -> Container {
         liveness_probe: probes.liveness,
         readiness_probe: probes.readiness,
         startup_probe: probes.startup,
-        resources: program.resources.clone(),
+        resources: requests::build(program),
         security_context: Some(program.security_context.clone().unwrap_or_else(restricted_container)),
         volume_mounts: (!mounts.is_empty()).then_some(mounts),
         ..Container::default()

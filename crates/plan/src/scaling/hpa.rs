@@ -15,7 +15,7 @@ use prism_api::{
     pattern::ActiveScaler,
 };
 
-use super::{Control, Obstacle, Scaling, ScalingFacts, ScalingPlan, admin};
+use super::{Control, Obstacle, Scaling, ScalingFacts, ScalingPlan, admin, usage};
 use crate::invalid::Invalid;
 
 /// CPU target, in percent of the request, of an autoscaler that was given no metric at all.
@@ -89,19 +89,9 @@ fn exported(scaling: &Scaling) -> Result<Vec<MetricSpec>, Invalid> {
 
 /// The percentages first, then the list; CPU alone where both are silent.
 fn metrics(scaling: &Scaling, autoscaling: &Autoscaling) -> Result<Vec<MetricSpec>, Invalid> {
-    let cpu = autoscaling
-        .target_cpu_utilization_percentage
-        .or(autoscaling.target_cpu_utilization)
-        .or(autoscaling.target_cpu);
-    let memory = autoscaling
-        .target_memory_utilization_percentage
-        .or(autoscaling.target_memory_utilization)
-        .or(autoscaling.target_memory);
-    let is_silent = cpu.is_none() && memory.is_none() && autoscaling.metrics.is_empty();
-    let cpu = cpu.or_else(|| is_silent.then_some(DEFAULT_CPU_PERCENT));
-    let percentages = [("cpu", cpu), ("memory", memory)].into_iter();
-    let mut metrics: Vec<_> =
-        percentages.filter_map(|(name, percent)| Some(utilization(name, percent?))).collect();
+    let silent = usage::is_silent(autoscaling).then_some(("cpu", DEFAULT_CPU_PERCENT));
+    let percentages = usage::percentages(autoscaling).chain(silent);
+    let mut metrics: Vec<_> = percentages.map(|(name, percent)| utilization(name, percent)).collect();
     for (index, metric) in autoscaling.metrics.iter().enumerate() {
         metrics.push(convert(scaling, index, metric)?);
     }

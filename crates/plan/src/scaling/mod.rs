@@ -16,6 +16,7 @@ mod record;
 mod scaled_object;
 mod status;
 mod trigger;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use facts::{Holder, Outlets, ScalerFacts, ScalingFacts, SeenScaler};
 pub use infer::Queue;
 pub use limits::Limits;
 pub use status::{conditions, warnings};
+pub use usage::measured;
 
 use crate::{
     invalid::Invalid,

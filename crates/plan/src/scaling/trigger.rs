@@ -7,11 +7,8 @@ use prism_api::{
     metric::{MetricType, TargetType},
 };
 
-use super::{Scaling, ScalingFacts, ScalingPlan, authentication, infer};
+use super::{Scaling, ScalingFacts, ScalingPlan, authentication, infer, usage};
 use crate::{invalid::Invalid, types::KedaTrigger};
-
-/// Triggers that look at the pods of the workload itself.
-const RESOURCES: [&str; 2] = ["cpu", "memory"];
 
 /// All triggers: those of the spec, those that its targets for CPU and memory amount to, or the one that
 /// the first backend calls for.
@@ -26,6 +23,9 @@ pub(super) fn build(
     if is_inferred {
         wanted.push(Trigger { type_: infer::trigger_type(scaling)?, ..Trigger::default() });
     }
+    if wanted.iter().all(usage::is_of_pods) {
+        needs_pods(scaling)?;
+    }
     let field = |index: usize| {
         if is_inferred {
             format!("{}.triggers", scaling.field)
@@ -37,6 +37,28 @@ pub(super) fn build(
     triggers.map(|(index, trigger)| complete(scaling, facts, plan, &field(index), trigger)).collect()
 }
 
+/// Refuses what KEDA's webhooks refuse where all triggers look at pods, which there have to be then.
+fn needs_pods(scaling: &Scaling) -> Result<(), Invalid> {
+    let block = &scaling.autoscaling;
+    let windows = block.windows.iter().enumerate();
+    let windows =
+        windows.map(|(index, window)| (format!("windows[{index}].minReplicas"), window.min_replicas));
+    let mut least = std::iter::once(("minReplicas".to_owned(), block.min_replicas)).chain(windows);
+    if let Some((field, _)) = least.find(|(_, replicas)| *replicas == Some(0)) {
+        return Err(Invalid::new(
+            format!("{}.{field}", scaling.field),
+            "CPU and memory tell nothing about a workload without pods: set 1 or more, or add a trigger that sees what waits",
+        ));
+    }
+    if block.fallback.is_some() {
+        return Err(Invalid::new(
+            format!("{}.fallback", scaling.field),
+            "KEDA has no fallback for CPU and memory: remove fallback, or add a trigger of another type",
+        ));
+    }
+    Ok(())
+}
+
 fn complete(
     scaling: &Scaling,
     facts: &ScalingFacts,
@@ -44,7 +66,7 @@ fn complete(
     field: &str,
     trigger: Trigger,
 ) -> Result<KedaTrigger, Invalid> {
-    if RESOURCES.contains(&trigger.type_.as_str()) {
+    if usage::is_of_pods(&trigger) {
         return Ok(resource(trigger));
     }
     let queue = infer::queue_of(scaling, &trigger);
@@ -60,7 +82,7 @@ fn complete(
         type_: trigger.type_,
         name: trigger.name,
         metric_type: trigger.metric_type,
-        use_cached_metrics: trigger.use_cached_metrics,
+        use_cached_metrics: trigger.use_cached_metrics.unwrap_or(false),
     })
 }
 
@@ -90,14 +112,8 @@ fn resources(scaling: &Scaling) -> Result<Vec<Trigger>, Invalid> {
         metric_type: Some(TargetType::Utilization),
         ..Trigger::default()
     };
-    let cpu = block.target_cpu_utilization_percentage.or(block.target_cpu_utilization).or(block.target_cpu);
-    let memory = block
-        .target_memory_utilization_percentage
-        .or(block.target_memory_utilization)
-        .or(block.target_memory);
-    let percentages = [("cpu", cpu), ("memory", memory)].into_iter();
     let mut triggers: Vec<_> =
-        percentages.filter_map(|(type_, percent)| Some(utilization(type_, percent?))).collect();
+        usage::percentages(block).map(|(type_, percent)| utilization(type_, percent)).collect();
     for (index, metric) in block.metrics.iter().enumerate() {
         let percent = metric
             .resource
