@@ -113,7 +113,7 @@ fn asking_the_operator(
             metadata,
             authentication_ref: Some(KedaAuthenticationRef { name: name.clone(), kind: None }),
             metric_type: export.metric_type,
-            use_cached_metrics: None,
+            use_cached_metrics: false,
         }
     });
     Ok(triggers.collect())

@@ -1,6 +1,6 @@
 //! Scalers of KEDA, version 2.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Not};
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
 use prism_api::{
@@ -59,7 +59,9 @@ pub struct ScaleTarget {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Advanced {
-    /// Whether the workload gets back the replicas it had before KEDA.
+    /// Whether the workload gets back the replicas it had before KEDA. KEDA writes each `ScaledObject` once,
+    /// and takes out what is false then: that would look like somebody's hand.
+    #[serde(skip_serializing_if = "Not::not")]
     pub restore_to_original_replica_count: bool,
     /// The autoscaler.
     pub horizontal_pod_autoscaler_config: AutoscalerConfig,
@@ -106,9 +108,9 @@ pub struct KedaTrigger {
     /// How its metric is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric_type: Option<TargetType>,
-    /// Whether KEDA may answer from its last look.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub use_cached_metrics: Option<bool>,
+    /// Whether KEDA may answer from its last look. Left out where false, as above.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub use_cached_metrics: bool,
 }
 
 /// Where a trigger gets its credentials.
