@@ -1,0 +1,64 @@
+//! A cluster with a KEDA, and an operator that looks at all of it.
+
+use std::sync::LazyLock;
+
+use prism_testbed::{Keda, KedaPrograms, Options, Programs, Progress, ScopedCluster};
+use tokio::{runtime::Runtime, sync::OnceCell, task::spawn_blocking};
+
+use crate::support::{Running, apply_crds, groups, quick};
+
+/// The operator's name in the audit log.
+pub(crate) const USER: &str = "operator-with-keda";
+
+/// Where the shared operator runs: the runtime of a story ends with the story.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+/// A cluster whose autoscalers look every three seconds, and an operator.
+pub(crate) struct World {
+    pub(crate) cluster: ScopedCluster,
+    pub(crate) operator: Running,
+}
+
+impl World {
+    /// Starts a cluster without KEDA's definitions, and an operator that looks at all of it.
+    pub(crate) async fn begin() -> Self {
+        let cluster = cluster().await;
+        let operator = operator(&cluster).await;
+        Self { cluster, operator }
+    }
+}
+
+/// The world that all stories share that leave its KEDA alone. Ends with the process.
+pub(crate) async fn shared() -> &'static World {
+    static SHARED: OnceCell<(World, Keda)> = OnceCell::const_new();
+    let start = async || {
+        let start = spawn_blocking(|| RUNTIME.block_on(Box::pin(with_keda())));
+        start.await.unwrap()
+    };
+    &SHARED.get_or_init(start).await.0
+}
+
+async fn with_keda() -> (World, Keda) {
+    let cluster = cluster().await;
+    let keda = Box::pin(Keda::start(&cluster, &programs().await)).await.unwrap();
+    let operator = operator(&cluster).await;
+    (World { cluster, operator }, keda)
+}
+
+/// The programs of KEDA.
+pub(crate) async fn programs() -> KedaPrograms {
+    spawn_blocking(|| KedaPrograms::ensure(&Progress::stderr())).await.unwrap().unwrap()
+}
+
+async fn cluster() -> ScopedCluster {
+    let programs = Programs::ensure(&Progress::silent()).unwrap();
+    let options = Options { hpa_fast: true, ..Options::default() };
+    let cluster = Box::pin(ScopedCluster::start(&programs, &options, &Progress::silent())).await.unwrap();
+    apply_crds(&cluster.client().await.unwrap(), prism_api::all_crds().unwrap()).await;
+    cluster
+}
+
+async fn operator(cluster: &ScopedCluster) -> Running {
+    let identity = cluster.config_for(USER, &groups()).await.unwrap();
+    Running::start(quick(), identity).await
+}
