@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     inventory, kinds,
     managed::{Managed, Status, Subject},
-    steps::{Replacement, Steps},
+    steps::{Replacement, Steps, is_scaler_of},
 };
 
 /// What became of a plan.
@@ -59,7 +59,8 @@ pub(crate) async fn apply<K: Managed>(
     let wanted = steps.wanted();
     let kept = std::mem::take(&mut steps.keep);
     steps.hold();
-    let stays = |key: &ObjectKey| wanted.contains(key) || kept.contains(key);
+    let scaled = std::mem::take(&mut steps.keeps_scalers);
+    let stays = |key: &ObjectKey| wanted.contains(key) || kept.contains(key) || is_scaler_of(&scaled, key);
 
     // An autoscaler that is no longer wanted goes before the workload gets its fixed number.
     let scalers = |key: &ObjectKey| stays(key) || !kinds::SCALERS.contains(&key.kind);

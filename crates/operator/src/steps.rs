@@ -22,6 +22,8 @@ pub(crate) struct Steps {
     pub(crate) lines: Vec<Vec<Vec<Child>>>,
     /// What is no longer wanted and stays all the same.
     pub(crate) keep: Vec<ObjectKey>,
+    /// Workloads whose scalers stay as they are, although none is planned.
+    pub(crate) keeps_scalers: Vec<String>,
     /// Workloads that are left as they are for now, and with them what comes after them.
     pub(crate) held: Vec<ObjectKey>,
     /// `StatefulSet`s that have to be made anew.
@@ -75,6 +77,9 @@ impl Steps {
         ];
         let mut around: Vec<Child> = around.into_iter().flatten().collect::<Result<_, _>>()?;
         around.extend(scaling(owner, scalers)?);
+        if plan.scaling.keeps_scaler() {
+            self.keeps_scalers.push(plan.program.name.clone());
+        }
         self.wakes.extend(plan.scaling.wake.map(|replicas| (key(plan.program.kind), replicas)));
         self.lines.push(vec![needed, vec![workload], around]);
         Ok(())
@@ -87,6 +92,9 @@ impl Steps {
         target: &ScaleTarget,
         plan: &ScalingPlan,
     ) -> Result<(), serde_json::Error> {
+        if plan.keeps_scaler() {
+            self.keeps_scalers.push(target.name.clone());
+        }
         let target = scaled(target, &owner.key.namespace);
         self.wakes.extend(target.zip(plan.wake));
         self.lines.push(vec![scaling(owner, &plan.scalers)?]);
@@ -126,6 +134,16 @@ pub(crate) fn child<K: Resource + Serialize>(
     let namespace = object.namespace().unwrap_or_else(|| owner.key.namespace.to_string());
     let child = Child::new(kind, &namespace, &object.name_any(), object)?;
     Ok(if *namespace == *owner.key.namespace { child } else { child.marked(labels::OWNED_BY, owner) })
+}
+
+/// Whether `key` is the scaler of one of `workloads`, or what that needs.
+pub(crate) fn is_scaler_of(workloads: &[String], key: &ObjectKey) -> bool {
+    let belongs = |workload: &String| {
+        let is_scaler = kinds::SCALERS.contains(&key.kind) && *key.name == **workload;
+        let is_authentication = key.kind == kinds::TRIGGER_AUTHENTICATION;
+        is_scaler || (is_authentication && key.name.starts_with(&format!("{workload}-")))
+    };
+    workloads.iter().any(belongs)
 }
 
 /// What scales a workload, as children.

@@ -9,7 +9,7 @@ pub(crate) mod seen;
 pub(crate) mod sources;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -33,6 +33,8 @@ type Order = (ObjectKey, Vec<Assignment>);
 /// Where owners leave what is to be looked at, and find what it came to.
 pub(crate) struct Looks {
     orders: mpsc::UnboundedSender<Order>,
+    /// Owners that have assignments: most have none, and need not say so again and again.
+    assigned: Mutex<HashSet<ObjectKey>>,
     decisions: Mutex<HashMap<Place, ScalingDecision>>,
 }
 
@@ -42,13 +44,15 @@ pub(crate) struct Orders(mpsc::UnboundedReceiver<Order>);
 impl Looks {
     pub(crate) fn new() -> (Self, Orders) {
         let (orders, receiver) = mpsc::unbounded_channel();
-        (Self { orders, decisions: Mutex::default() }, Orders(receiver))
+        (Self { orders, assigned: Mutex::default(), decisions: Mutex::default() }, Orders(receiver))
     }
 
     /// From now on exactly `assignments` are looked at for `owner`.
     pub(crate) fn assign(&self, owner: &ObjectKey, assignments: Vec<Assignment>) {
-        let is_known = || self.lock().keys().any(|(known, _)| known == owner);
-        if !assignments.is_empty() || is_known() {
+        let mut assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
+        let had_some =
+            if assignments.is_empty() { assigned.remove(owner) } else { !assigned.insert(owner.clone()) };
+        if had_some || !assignments.is_empty() {
             // Fails only after the end of the process has begun, when nobody looks any more.
             let _ = self.orders.send((owner.clone(), assignments));
         }

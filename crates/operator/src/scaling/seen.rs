@@ -7,6 +7,7 @@ use kube::{
 };
 use prism_api::{
     autoscaler::{PrismAutoscaler, TargetKind},
+    names,
     pattern::ActiveScaler,
 };
 use prism_engine::object::{Kind, ObjectKey, Owner};
@@ -153,8 +154,17 @@ fn holder(metadata: &ObjectMeta, owner: &Owner) -> Holder {
         Some(controller) if controller.kind == kinds::PRISM_AUTOSCALER.name => {
             Holder::Autoscaler(controller.name.clone())
         }
+        // Somebody has cut it off: it is taken back by the next apply.
+        None if is_applied_by_us(metadata) => Holder::This,
         _ => Holder::Other,
     }
+}
+
+fn is_applied_by_us(metadata: &ObjectMeta) -> bool {
+    let mut managers = metadata.managed_fields.iter().flatten();
+    managers.any(|entry| {
+        entry.manager.as_deref() == Some(names::FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
+    })
 }
 
 /// What KEDA has made speaks for its `ScaledObject`, and is counted with that one: alone only if it is

@@ -32,28 +32,31 @@ use tokio::task::JoinHandle;
 use crate::support::{PATIENCE, Story, quick};
 
 pub(crate) const LAG: &str = "pattern.consumer.lag";
+/// File of the certificate that operators trust.
+const AUTHORITY: &str = "ca.crt";
 
-/// A story with an admin that is asked for metrics.
-pub(crate) struct Gauged {
-    pub(crate) story: Story,
+/// An admin that is asked for metrics, and who signs for it.
+pub(crate) struct Gauge {
     admin: Option<Admin>,
     address: SocketAddr,
     identity: (String, String),
-    /// Holds the certificate that the operator trusts.
-    _folder: tempfile::TempDir,
+    /// Holds the certificate that operators trust.
+    folder: tempfile::TempDir,
 }
 
-impl Gauged {
-    pub(crate) async fn begin(name: &str) -> Self {
+impl Gauge {
+    pub(crate) async fn start() -> Self {
         let (authority, identity) = certificates();
         let folder = tempfile::tempdir().unwrap();
-        let ca_file = folder.path().join("ca.crt");
-        std::fs::write(&ca_file, authority).unwrap();
-        let mut story = Story::prepare(name).await;
-        story.start_operator_with(Config { trust: Trust { ca_file: Some(ca_file) }, ..quick() }).await;
+        std::fs::write(folder.path().join(AUTHORITY), authority).unwrap();
         let tls = Tls::from_pem(identity.0.clone(), identity.1.clone());
         let admin = Admin::builder().tls(tls).start().await.unwrap();
-        Self { story, address: admin.address(), admin: Some(admin), identity, _folder: folder }
+        Self { address: admin.address(), admin: Some(admin), identity, folder }
+    }
+
+    /// What an operator has to trust.
+    pub(crate) fn trust(&self) -> Trust {
+        Trust { ca_file: Some(self.folder.path().join(AUTHORITY)) }
     }
 
     /// Host and port, as a spec names them.
@@ -66,18 +69,18 @@ impl Gauged {
     }
 
     /// Breaks all connections at once, like a process that is killed.
-    pub(crate) async fn kill_admin(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.admin.take().unwrap().kill().await.unwrap();
     }
 
     /// The same admin again, at the same address; it has forgotten everything.
-    pub(crate) async fn restart_admin(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let tls = Tls::from_pem(self.identity.0.clone(), self.identity.1.clone());
         self.admin = Some(Admin::builder().listen(self.address).tls(tls).start().await.unwrap());
     }
 
-    /// What the instance `instance` of a pattern reports, good for an hour.
-    pub(crate) fn report(&self, pattern: &str, instance: &str, metric: &str, value: f64) {
+    /// What the one instance of a pattern reports, good for an hour.
+    pub(crate) fn report(&self, pattern: PatternRef, metric: &str, value: f64) {
         let now = SystemTime::now();
         let descriptor = MetricDescriptor {
             name: metric.to_owned(),
@@ -87,16 +90,12 @@ impl Gauged {
         };
         let measurement = Measurement { metric: Some(descriptor), value, measured_at: Some(now.into()) };
         let report = ReportRequest {
-            pattern: Some(PatternRef::new(self.story.namespace.name(), pattern)),
-            instance: instance.to_owned(),
+            pattern: Some(pattern),
+            instance: "one".to_owned(),
             stale_after: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
             measurements: vec![measurement],
         };
         self.admin().store().report(report, now).unwrap();
-    }
-
-    pub(crate) fn lag(&self, pattern: &str, value: f64) {
-        self.report(pattern, "one", LAG, value);
     }
 
     /// An autoscaling block by the lag, with `more` in it.
@@ -112,6 +111,37 @@ impl Gauged {
             block[key] = value.clone();
         }
         block
+    }
+}
+
+/// A story with an operator that trusts an admin of its own.
+pub(crate) struct Gauged {
+    pub(crate) story: Story,
+    pub(crate) gauge: Gauge,
+}
+
+impl Gauged {
+    pub(crate) async fn begin(name: &str) -> Self {
+        let gauge = Gauge::start().await;
+        let mut story = Story::prepare(name).await;
+        story.start_operator_with(Config { trust: gauge.trust(), ..quick() }).await;
+        Self { story, gauge }
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.gauge.endpoint()
+    }
+
+    pub(crate) fn by_lag(&self, min: i32, max: i32, target: &str, more: &Value) -> Value {
+        self.gauge.by_lag(min, max, target, more)
+    }
+
+    pub(crate) fn report(&self, pattern: &str, metric: &str, value: f64) {
+        self.gauge.report(PatternRef::new(self.story.namespace.name(), pattern), metric, value);
+    }
+
+    pub(crate) fn lag(&self, pattern: &str, value: f64) {
+        self.report(pattern, LAG, value);
     }
 
     /// Waits until the pattern's record of its last decision is as `is_so` wants it.

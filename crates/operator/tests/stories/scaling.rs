@@ -209,7 +209,7 @@ async fn a_time_target_turns_lag_and_rate_into_replicas() {
     // One replica does 10 in a second and 2000 wait, neither more nor less for a while, so 10 arrive in a
     // second: to be through in 20 s takes 110 in a second, and 11 replicas.
     let tell = || {
-        gauged.report("orders", "one", "pattern.consumer.throughput", 10.0);
+        gauged.report("orders", "pattern.consumer.throughput", 10.0);
         gauged.lag("orders", 2000.0);
     };
     tell();

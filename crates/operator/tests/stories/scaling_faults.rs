@@ -63,7 +63,7 @@ async fn whatever_is_wrong_with_the_admin_nothing_goes_down(#[case] fault: Fault
     let path = Path::of::<Deployment>(&gauged.story, "orders");
     path.until(5).await;
     // What a sound answer would say now is that one replica is enough.
-    gauged.admin().faults().set(fault);
+    gauged.gauge.admin().faults().set(fault);
     gauged.lag("orders", 10.0);
     says(&gauged, words).await;
     gauged.looked("orders").await;
@@ -72,7 +72,7 @@ async fn whatever_is_wrong_with_the_admin_nothing_goes_down(#[case] fault: Fault
     };
     gauged.decision("orders", "stays", held).await;
 
-    gauged.admin().faults().clear();
+    gauged.gauge.admin().faults().clear();
     gauged.story.condition("orders", condition::SCALING_ACTIVE, "True", reason::METRICS_READ).await;
     assert_eq!(path.until(1).await, [5, 1]);
 }
@@ -82,10 +82,10 @@ async fn an_admin_that_is_killed_and_comes_back_with_nothing_lowers_nothing() {
     let mut gauged = five("killed", &json!({})).await;
     let path = Path::of::<Deployment>(&gauged.story, "orders");
     path.until(5).await;
-    gauged.kill_admin().await;
+    gauged.gauge.kill().await;
     gauged.story.condition("orders", condition::SCALING_ACTIVE, "False", reason::METRICS_UNAVAILABLE).await;
     gauged.looked("orders").await;
-    gauged.restart_admin().await;
+    gauged.gauge.restart().await;
     says(&gauged, "the admin says").await;
     gauged.lag("orders", 700.0);
     gauged.story.condition("orders", condition::SCALING_ACTIVE, "True", reason::METRICS_READ).await;
@@ -95,10 +95,10 @@ async fn an_admin_that_is_killed_and_comes_back_with_nothing_lowers_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_enough_failures_the_fallback_applies() {
     let mut gauged = five("fallback", &json!({"fallback": {"failureThreshold": 3, "replicas": 8}})).await;
-    gauged.kill_admin().await;
+    gauged.gauge.kill().await;
     gauged.runs::<Deployment>("orders", 8).await;
     gauged.story.condition("orders", condition::SCALING_ACTIVE, "False", reason::FALLBACK_ACTIVE).await;
-    gauged.restart_admin().await;
+    gauged.gauge.restart().await;
     gauged.lag("orders", 200.0);
     gauged.runs::<Deployment>("orders", 2).await;
 }
@@ -122,6 +122,6 @@ async fn of_two_metrics_one_that_cannot_be_read_keeps_the_other_from_scaling_dow
         decision.desired_replicas == 5 && decision.held_by == Some(HeldBy::MissingMetrics)
     };
     gauged.decision("orders", "is held by what is missing", held).await;
-    gauged.report("orders", "one", LATENCY, 1.0);
+    gauged.report("orders", LATENCY, 1.0);
     gauged.runs::<Deployment>("orders", 1).await;
 }

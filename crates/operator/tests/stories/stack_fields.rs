@@ -216,14 +216,15 @@ const EXCEPTIONS: [(&str, &str); 17] = [
     ("/*/autoscaling/targetCPUUtilization", "an alias of targetCPUUtilizationPercentage"),
     ("/*/autoscaling/targetMemory", "an alias of targetMemoryUtilizationPercentage"),
     ("/*/autoscaling/targetMemoryUtilization", "an alias of targetMemoryUtilizationPercentage"),
-    ("/*/autoscaling/pollingInterval", "of a scaler that does not run here"),
-    ("/*/autoscaling/cooldownPeriod", "of a scaler that does not run here"),
-    ("/*/autoscaling/initialCooldownPeriod", "of a scaler that does not run here"),
-    ("/*/autoscaling/fallback", "of a scaler that does not run here"),
-    ("/*/autoscaling/restoreToOriginalReplicaCount", "of a scaler that does not run here"),
-    ("/*/autoscaling/triggers", "of a scaler that does not run here"),
-    ("/*/autoscaling/via", "of a scaler that does not run here"),
-    ("/*/autoscaling/mode", "of a scaler that does not run here"),
+    ("/*/autoscaling/pollingInterval", "stories of scaling walk it, on patterns"),
+    ("/*/autoscaling/cooldownPeriod", "stories of scaling walk it, on patterns"),
+    ("/*/autoscaling/initialCooldownPeriod", "stories of scaling walk it, on patterns"),
+    ("/*/autoscaling/fallback", "stories of scaling walk it, on patterns"),
+    ("/*/autoscaling/restoreToOriginalReplicaCount", "stories of scaling walk it, on patterns"),
+    ("/*/autoscaling/triggers", "stories of scaling walk it, on patterns"),
+    ("/*/autoscaling/via", "stories of scaling walk it, on patterns"),
+    ("/*/autoscaling/mode", "stories of scaling walk it, on patterns"),
+    ("/*/autoscaling/windows", "stories of scaling walk it, on patterns"),
 ];
 
 #[rstest]
@@ -406,8 +407,9 @@ fn essence(object: &mut Value) {
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove("deployment.kubernetes.io/revision");
-        // It names the UID of an owner that may have been made anew.
+        // These speak of the UID of an owner that may have been made anew.
         annotations.remove("prism.io/owned-by");
+        annotations.remove("prism.io/applied");
         if annotations.is_empty() {
             metadata.remove("annotations");
         }

@@ -14,6 +14,7 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
+use prism_operator::Config;
 use prism_testbed::{
     Options, Programs, Progress, ScopedCluster,
     audit::{Entry, Mark},
@@ -37,13 +38,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn begin() -> Self {
+        Self::begin_with(Options::default(), quick()).await
+    }
+
+    pub(crate) async fn begin_with(options: Options, config: Config) -> Self {
         let programs = Programs::ensure(&Progress::silent()).unwrap();
-        let (options, progress) = (Options::default(), Progress::silent());
+        let progress = Progress::silent();
         let cluster = Box::pin(ScopedCluster::start(&programs, &options, &progress)).await.unwrap();
         let client = cluster.client().await.unwrap();
         apply_crds(&client, prism_api::all_crds().unwrap()).await;
         let identity = cluster.config_for(USER, &groups()).await.unwrap();
-        let operator = Running::start(quick(), identity).await;
+        let operator = Running::start(config, identity).await;
         Self { cluster, client, operator }
     }
 
@@ -154,6 +159,15 @@ impl World {
 
     pub(crate) fn writes_since(&self, mark: Mark) -> Vec<Entry> {
         self.cluster.audit().unwrap().writes_of(USER, mark).unwrap().objects
+    }
+
+    /// The same world with another operator.
+    pub(crate) async fn with_operator(self, config: Config) -> Self {
+        let Self { cluster, client, operator } = self;
+        operator.stop().await;
+        let identity = cluster.config_for(USER, &groups()).await.unwrap();
+        let operator = Running::start(config, identity).await;
+        Self { cluster, client, operator }
     }
 
     pub(crate) async fn end(self) {

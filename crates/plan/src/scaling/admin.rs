@@ -202,14 +202,14 @@ pub fn exports(scaling: &Scaling) -> Result<Vec<Export>, Invalid> {
             ("workload", scaling.target.name.clone()),
             ("metric", index.to_string()),
         ];
-        let owned = |pairs: [(&str, String); 4]| pairs.map(|(key, value)| (key.to_owned(), value)).into();
+        let keyed = |pairs: [(&str, String); 4]| pairs.map(|(key, value)| (key.to_owned(), value)).into();
         Ok(Export {
             name: match &source {
                 Source::Admin { metric, .. } => metric.clone(),
                 Source::Prometheus { .. } => format!("prometheus-{index}"),
             },
-            labels: owned(labels),
-            coordinates: owned(coordinates),
+            labels: keyed(labels),
+            coordinates: keyed(coordinates),
             target: match type_ {
                 TargetType::AverageValue => MetricTarget {
                     type_: "AverageValue".to_owned(),

@@ -66,10 +66,8 @@ pub(super) fn of_reference(
     reference: &AuthenticationRef,
 ) -> Option<KedaAuthenticationRef> {
     let is_there = facts.authentications.contains(&reference.name);
-    let kind = reference.kind.unwrap_or(match is_there {
-        true => AuthenticationKind::TriggerAuthentication,
-        false => AuthenticationKind::Secret,
-    });
+    let found = if is_there { AuthenticationKind::TriggerAuthentication } else { AuthenticationKind::Secret };
+    let kind = reference.kind.unwrap_or(found);
     if kind != AuthenticationKind::Secret {
         let kind = (kind == AuthenticationKind::ClusterTriggerAuthentication).then_some(kind);
         return Some(KedaAuthenticationRef { name: reference.name.clone(), kind });

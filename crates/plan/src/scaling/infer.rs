@@ -131,7 +131,7 @@ pub(super) fn trigger_type(scaling: &Scaling) -> Result<String, Invalid> {
         let is_spoken_of = |product: &&Product| {
             product.needs.last().is_some_and(|(parameter, _)| product.setting(queue, parameter).is_some())
         };
-        of_provider().find(is_spoken_of).or_else(|| of_provider().last())
+        of_provider().find(is_spoken_of).or_else(|| of_provider().next_back())
     });
     found.map(|product| product.trigger.to_owned()).ok_or_else(|| {
         Invalid::new(

@@ -116,6 +116,15 @@ pub enum Obstacle {
     OutletClosed(String),
 }
 
+impl ScalingPlan {
+    /// Whether a scaler that is there stays as it is: what is missing may come back, and until then the
+    /// scaler does better than none.
+    #[must_use]
+    pub fn keeps_scaler(&self) -> bool {
+        matches!(self.obstacle, Some(Obstacle::SecretNotFound(_) | Obstacle::OutletClosed(_)))
+    }
+}
+
 impl Scaling {
     /// Plans the scaling.
     ///

@@ -99,8 +99,7 @@ fn held_by(status: &HorizontalPodAutoscalerStatus) -> Option<HeldBy> {
 fn reading(metric: &MetricSpec, shown: Option<&MetricStatus>, replicas: i32) -> MetricReading {
     let target = target(metric);
     let current = shown.and_then(value);
-    let (aim, is) =
-        (target.and_then(number_of_target), current.as_ref().and_then(|value| number_of_value(value)));
+    let (aim, is) = (target.and_then(number_of_target), current.as_ref().and_then(number_of_value));
     MetricReading {
         name: name(metric),
         current: current

@@ -86,7 +86,7 @@ fn asking_the_operator(
 ) -> Result<Vec<KedaTrigger>, Invalid> {
     let exports = admin::exports(scaling)?;
     let Some((address, authority)) = &facts.outlets.external_scaler else {
-        let message = "this operator does not answer KEDA: start it with --external-scaler-address, or remove via: keda";
+        let message = "this operator does not answer KEDA: start it with --external-scaler-bind-address, or remove via: keda";
         plan.obstacle = Some(Obstacle::OutletClosed(message.to_owned()));
         return Ok(Vec::new());
     };
