@@ -68,7 +68,7 @@ pub(crate) fn summary(story: &Story, tally: Tally, count: Count, took: Duration,
         ),
         ("most replicas", format!("{} of {MOST_REPLICAS} allowed", story.most)),
         ("decisions", format!("{}, each in the status with its reason", story.decisions)),
-        ("writes of the status", format!("{}, looks at the metrics once a second", story.writes)),
+        ("writes of the status", format!("{}, with a look at the metrics every second", story.writes)),
     ];
     let mut text = "\nWhat happened\n".to_owned();
     for (name, value) in rows {
