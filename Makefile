@@ -133,6 +133,21 @@ local-test-hpa: cluster install ## Apply a pattern with an autoscaler and wait u
 	$(KUBECTL) get -f config/samples/prismpattern_hpa_example.yaml
 	$(KUBECTL) get deployments,horizontalpodautoscalers,pods -l prism.io/pattern-instance=shop-events
 
+.PHONY: local-keda
+local-keda: cluster ## Run KEDA beside the local cluster, until Ctrl-C
+	@$(TESTBED) keda
+
+.PHONY: local-test-keda
+local-test-keda: with-keda ## Apply a pattern that KEDA scales and wait for its ScaledObject; needs local-run and local-keda
+	@$(MAKE) scaled-by-keda SAMPLE=prismpattern_keda_kafka_example.yaml NAME=invoice-reader
+
+# The keys are nobody's: KEDA says that it cannot read the queue, and goes by the other triggers.
+.PHONY: local-test-multi
+local-test-multi: with-keda ## The same with several triggers, one with a Secret
+	@$(KUBECTL) get secret notification-queue >/dev/null 2>&1 || $(KUBECTL) create secret generic notification-queue \
+	  --from-literal=AWS_ACCESS_KEY_ID=example --from-literal=AWS_SECRET_ACCESS_KEY=example
+	@$(MAKE) scaled-by-keda SAMPLE=prismpattern_keda_multi_trigger_example.yaml NAME=notification-fanout
+
 .PHONY: local-status
 local-status: programs ## Show all of Prism's objects and what the operator made for them
 	@$(KUBECTL) get prism --all-namespaces
@@ -149,20 +164,16 @@ local-clean: programs ## Remove all of Prism's objects and definitions, and end 
 deploy: ## Run the operator inside of a cluster
 undeploy: ## Remove it from there
 docker-build: ## Build a container image
-local-test-keda: ## Try a pattern that KEDA scales
-local-test-multi: ## Try a pattern with several triggers
 kind-create: ## Start a cluster in containers
 kind-delete: ## End it
 
-.PHONY: deploy undeploy docker-build local-test-keda local-test-multi kind-create kind-delete
+.PHONY: deploy undeploy docker-build kind-create kind-delete
 deploy: instead = `make install run` runs it on this machine against any cluster
 undeploy: instead = `make uninstall` removes what `make install` has installed
 docker-build: instead = `make build` leaves the operator in target/release/prism-operator
-local-test-keda: instead = `make local-test-hpa` shows a pattern that a HorizontalPodAutoscaler scales
-local-test-multi: instead = `make local-test-hpa` shows a pattern that a HorizontalPodAutoscaler scales
 kind-create: instead = `make cluster-up` starts a control plane without containers
 kind-delete: instead = `make cluster-down` ends the cluster of `make cluster-up`
-deploy undeploy docker-build local-test-keda local-test-multi kind-create kind-delete:
+deploy undeploy docker-build kind-create kind-delete:
 	@echo 'make $@ is for a later version; until then, $(instead).' >&2; exit 1
 
 # What other targets start from.
@@ -176,3 +187,18 @@ programs:
 .PHONY: cluster
 cluster: programs
 	@$(if $(IS_LOCAL),$(TESTBED) up,:)
+
+.PHONY: with-keda
+with-keda: cluster install
+	@$(KUBECTL) get crd scaledobjects.keda.sh >/dev/null 2>&1 || { \
+	  echo 'The cluster has no KEDA: $(if $(IS_LOCAL),run `make local-keda` in another terminal,install it from https://keda.sh).' >&2; exit 1; }
+
+# Applies the pattern NAME of SAMPLE, and shows what scales it.
+.PHONY: scaled-by-keda
+scaled-by-keda:
+	$(KUBECTL) apply --server-side --force-conflicts -f config/samples/$(SAMPLE)
+	@$(KUBECTL) wait --for=condition=Ready --timeout=60s -f config/samples/$(SAMPLE) \
+	  && $(KUBECTL) wait --for=create --timeout=30s scaledobject/$(NAME) \
+	  || { echo 'It is not scaled: does the operator run? `make local-run`, in another terminal.' >&2; exit 1; }
+	$(KUBECTL) get -f config/samples/$(SAMPLE)
+	$(KUBECTL) get scaledobjects,triggerauthentications,horizontalpodautoscalers -l prism.io/pattern-instance=$(NAME)

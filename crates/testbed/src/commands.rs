@@ -9,7 +9,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use prism_testbed::{
-    Cluster, Error, KedaPrograms, Options, Programs, Progress, Result, ScopedCluster, Start, brokers,
+    Cluster, Error, Keda, KedaPrograms, Options, Programs, Progress, Result, ScopedCluster, Start, brokers,
     definitions,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -51,6 +51,22 @@ pub(crate) fn down(dir: &Path) -> Result<ExitCode> {
         println!("There is no cluster in {}.", dir.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn keda(dir: &Path) -> Result<ExitCode> {
+    let cluster = Cluster::attach(dir)?;
+    let programs = KedaPrograms::ensure(&Progress::stderr())?;
+    runtime()?.block_on(async {
+        let mut stop = Stop::listen()?;
+        let keda = tokio::select! {
+            keda = Keda::start(&cluster, &programs) => keda?,
+            signal = stop.next() => return Ok(code_of_signal(signal)),
+        };
+        println!("KEDA {} runs beside the cluster of {}, until Ctrl-C.", programs.version(), dir.display());
+        stop.next().await;
+        drop(keda);
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 pub(crate) fn status(dir: &Path) -> Result<ExitCode> {

@@ -41,6 +41,11 @@ enum Command {
         #[arg(last = true, required = true)]
         command: Vec<String>,
     },
+    /// Run KEDA beside that cluster until Ctrl-C; what it installs there stays.
+    Keda {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Say what runs.
     Status {
         #[command(flatten)]
@@ -100,6 +105,7 @@ fn main() -> ExitCode {
         Command::Up { place, tuning } => commands::up(&place.dir, &tuning.options()),
         Command::Down { place } => commands::down(&place.dir),
         Command::Run { tuning, command } => commands::run(&command, &tuning.options()),
+        Command::Keda { place } => commands::keda(&place.dir),
         Command::Status { place } => commands::status(&place.dir),
         Command::Kubectl { place, arguments } => commands::kubectl(&place.dir, &arguments),
         Command::Volumes { kubeconfig } => commands::volumes(&kubeconfig),
