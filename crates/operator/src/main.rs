@@ -1,11 +1,11 @@
 //! The operator's command line.
 
-use std::{net::SocketAddr, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use prism_engine::{lease::LeaseConfig, logging};
 use prism_operator::{
-    Config, ExternalMetricsConfig, ExternalScalerConfig, Operator, OutletConfig, ServiceAddress,
+    Config, ExternalMetricsConfig, ExternalScalerConfig, Operator, OutletConfig, ServiceAddress, Trust,
 };
 use prism_plan::defaults::Defaults;
 use tokio::signal::unix::{SignalKind, signal};
@@ -66,6 +66,10 @@ struct RunArguments {
     /// Tag of images that a spec does not name.
     #[arg(long, env = "PRISM_VERSION", default_value_t = Defaults::default().version)]
     image_version: String,
+    /// File with certificates in PEM of who signs for admins and for Prometheus, beside those that this machine
+    /// knows. With it, an admin whose address has no scheme is spoken to over TLS.
+    #[arg(long, env = "ADMIN_CA_FILE")]
+    admin_ca_file: Option<PathBuf>,
     /// Where KEDA is answered, with via: keda. Left out, it is not. Whoever reaches it reads metrics.
     #[arg(long)]
     external_scaler_bind_address: Option<SocketAddr>,
@@ -145,6 +149,7 @@ impl RunArguments {
             stale_after: seconds(self.watch_stale_after),
             defaults: Defaults { image_registry: self.image_registry, version: self.image_version },
             outlets,
+            trust: Trust { ca_file: self.admin_ca_file },
             ..Config::default()
         }
     }

@@ -38,16 +38,6 @@ pub struct OperatorProcess {
 impl OperatorProcess {
     /// Starts an operator on the cluster of `kubeconfig`, with more `arguments` of `prism-operator run`.
     pub fn start(kubeconfig: &str, arguments: &[&str]) -> Result<Self> {
-        Self::launch(kubeconfig, None, arguments)
-    }
-
-    /// The same, of an operator that trusts who is signed for by `authorities`, a file in PEM: it takes them for
-    /// those that its machine knows, where OpenSSL's variable says that they are.
-    pub fn trusting(kubeconfig: &str, authorities: &Path, arguments: &[&str]) -> Result<Self> {
-        Self::launch(kubeconfig, Some(authorities), arguments)
-    }
-
-    fn launch(kubeconfig: &str, authorities: Option<&Path>, arguments: &[&str]) -> Result<Self> {
         let program = sibling("prism-operator")?;
         let temporary = std::env::temp_dir();
         let log =
@@ -59,7 +49,6 @@ impl OperatorProcess {
             .args(["run", "--bind-address", &format!("127.0.0.1:{port}")])
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
-            .envs(authorities.map(|path| ("SSL_CERT_FILE", path)))
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)

@@ -86,9 +86,9 @@ async fn show(
     steps.step("custom resource definitions", definitions).await?;
     steps.step("what an earlier demo has left is gone", async |note| clear(place, note).await).await?;
     steps.step("namespace", async |_| place.namespace(NAMESPACE).await).await?;
-    let arguments = ["--watch-namespace", NAMESPACE];
-    let operator =
-        operator.insert(OperatorProcess::trusting(&place.kubeconfig, admin.authority_file(), &arguments)?);
+    let authority = admin.authority_file().to_string_lossy();
+    let arguments = ["--watch-namespace", NAMESPACE, "--admin-ca-file", &authority];
+    let operator = operator.insert(OperatorProcess::start(&place.kubeconfig, &arguments)?);
     steps.step("operator", async |note| operator.leads(note).await).await?;
 
     let queue = Arc::new(Queue::default());

@@ -6,7 +6,12 @@
 mod absent;
 mod control;
 mod credentials;
+mod external;
 mod fields;
+#[path = "../stories/gauged.rs"]
+#[allow(dead_code, reason = "these stories need a part of it")]
+mod gauged;
+mod hand_over;
 mod queues;
 mod rivals;
 mod samples;

@@ -15,6 +15,7 @@ use kube::{
 };
 use prism_api::{PrismPattern, condition};
 use prism_plan::conditions::{find, is_true};
+use prism_proto::prism::metrics::v1::PatternRef;
 use prism_testbed::{
     TestNamespace,
     audit::{Entry, Mark},
@@ -24,6 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
+    gauged::LAG,
     support::{PATIENCE, conditions, is_current},
     world::{self, USER, World},
 };
@@ -55,6 +57,16 @@ impl<'a> Story<'a> {
         K::DynamicType: Default,
     {
         self.namespace.api()
+    }
+
+    /// An autoscaling block by the lag that an admin tells.
+    pub(crate) fn by_lag(&self, min: i32, max: i32, target: &str, more: &Value) -> Value {
+        self.world.gauge.by_lag(min, max, target, more)
+    }
+
+    /// What the one instance of a pattern reports.
+    pub(crate) fn lag(&self, pattern: &str, value: f64) {
+        self.world.gauge.report(PatternRef::new(self.namespace.name(), pattern), LAG, value);
     }
 
     /// Objects of a kind of KEDA.

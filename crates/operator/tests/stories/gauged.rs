@@ -215,8 +215,7 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    pub(crate) fn of<K: Scaled>(story: &Story, name: &str) -> Self {
-        let api: Api<K> = story.api();
+    pub(crate) fn of<K: Scaled>(api: Api<K>, name: &str) -> Self {
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let numbers = seen.clone();

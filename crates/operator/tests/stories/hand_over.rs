@@ -29,7 +29,7 @@ async fn a_hundred_toggles_between_engines_never_lose_a_replica() {
     let engines: BTreeMap<&str, &Value> = [("admin", &admin), ("hpa", &hpa), ("none", &none)].into();
     gauged.story.apply("orders", consumer(0, &admin)).await;
     gauged.runs::<Deployment>("orders", 6).await;
-    let path = Path::of::<Deployment>(&gauged.story, "orders");
+    let path = Path::of::<Deployment>(gauged.story.api(), "orders");
     path.until(6).await;
     let mark = gauged.story.mark();
     let order = ["hpa", "admin", "none", "hpa", "none", "admin"];

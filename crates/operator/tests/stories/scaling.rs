@@ -54,7 +54,7 @@ async fn lag_scales_a_stateful_set_up_and_down_along_the_path_that_the_rules_pre
     assert_eq!(expected, [1, 3, 5, 7, 4, 1], "by hand");
 
     gauged.lag("orders", 700.0);
-    let path = Path::of::<StatefulSet>(&gauged.story, "orders");
+    let path = Path::of::<StatefulSet>(gauged.story.api(), "orders");
     gauged.story.apply("orders", consumer("StatefulSet", &block)).await;
     gauged.runs::<StatefulSet>("orders", 7).await;
     let up = gauged.decision("orders", "says why 7", |decision| {

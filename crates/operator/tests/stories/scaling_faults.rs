@@ -60,7 +60,7 @@ async fn says(gauged: &Gauged, words: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_with_the_admin_nothing_goes_down(#[case] fault: Fault, #[case] words: &str) {
     let gauged = five("fault", &json!({})).await;
-    let path = Path::of::<Deployment>(&gauged.story, "orders");
+    let path = Path::of::<Deployment>(gauged.story.api(), "orders");
     path.until(5).await;
     // What a sound answer would say now is that one replica is enough.
     gauged.gauge.admin().faults().set(fault);
@@ -80,7 +80,7 @@ async fn whatever_is_wrong_with_the_admin_nothing_goes_down(#[case] fault: Fault
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_that_is_killed_and_comes_back_with_nothing_lowers_nothing() {
     let mut gauged = five("killed", &json!({})).await;
-    let path = Path::of::<Deployment>(&gauged.story, "orders");
+    let path = Path::of::<Deployment>(gauged.story.api(), "orders");
     path.until(5).await;
     gauged.gauge.kill().await;
     gauged.story.condition("orders", condition::SCALING_ACTIVE, "False", reason::METRICS_UNAVAILABLE).await;

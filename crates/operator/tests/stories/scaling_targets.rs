@@ -90,7 +90,7 @@ async fn a_pattern_without_a_scaler_leaves_its_replicas_to_the_autoscaler_that_n
     gauged.story.apply("orders", spec.clone()).await;
     gauged.runs::<StatefulSet>("orders", 2).await;
     gauged.story.ready("orders").await;
-    let path = Path::of::<StatefulSet>(&gauged.story, "orders");
+    let path = Path::of::<StatefulSet>(gauged.story.api(), "orders");
     path.until(2).await;
     gauged.story.put::<PrismAutoscaler>("scaler", by_lag(&gauged, "PrismPattern", "orders", "orders")).await;
     path.until(6).await;

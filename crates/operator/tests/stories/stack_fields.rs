@@ -206,7 +206,7 @@ const SILENT: [(&str, &str); 5] = [
 ];
 
 /// Fields that no case changes and changes back; `*` is any of the components.
-const EXCEPTIONS: [(&str, &str); 17] = [
+const EXCEPTIONS: [(&str, &str); 18] = [
     ("/*/storage/storageClass", "it cannot change once volumes exist"),
     ("/*/storage/accessModes", "they cannot change once volumes exist"),
     ("/*/placement/runtimeClassName", "pods are refused where there is no such class"),
