@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     process::Stdio,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -146,17 +143,7 @@ async fn run(name: &str, subject: Subject, specs: &[Value], nth: u64) -> (BTreeM
         subject.apply(&story, spec).await;
         subject.ready(&story).await;
     }
-    let base = proxy.write_count();
-    let (victim, fatal) = (process.child.clone(), Arc::new(AtomicU64::new(base + nth)));
-    proxy.after(move |seen, _| {
-        if seen.write.is_some_and(|write| write >= fatal.load(Ordering::SeqCst))
-            && let Some(pid) = victim.lock().unwrap().take()
-        {
-            kill(pid);
-            return After::Drop;
-        }
-        After::Pass
-    });
+    kill_after(nth, &process, &proxy);
     subject.apply(&story, last).await;
     let was_killed = process.killed_or_settled(subject, &story).await;
     if was_killed {
@@ -168,6 +155,20 @@ async fn run(name: &str, subject: Subject, specs: &[Value], nth: u64) -> (BTreeM
     let state = children(&story).await;
     process.handle.kill().await.unwrap();
     (state, was_killed)
+}
+
+/// Kills the process when its `nth` write from now on has been carried out, and before it learns of that.
+fn kill_after(nth: u64, process: &Process, proxy: &FaultProxy) {
+    let (victim, fatal) = (process.child.clone(), proxy.write_count() + nth);
+    proxy.after(move |seen, _| {
+        if seen.write.is_some_and(|write| write >= fatal)
+            && let Some(pid) = victim.lock().unwrap().take()
+        {
+            kill(pid);
+            return After::Drop;
+        }
+        After::Pass
+    });
 }
 
 /// Waits until the proxy has seen no write for longer than any report is held back.
@@ -241,4 +242,34 @@ async fn a_kill_after_any_write_of_a_whole_stack_changes_nothing() {
         "patterns": [{"name": "sessions", "type": "keyvalue", "backend": "cache"}],
     });
     survives("crash-stack", Subject::Stack, vec![spec]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_is_taken_back_while_the_operator_is_dead_leaves_no_trace() {
+    let image = |tag: &str| format!("registry.example.com/consumer:{tag}");
+    let spec = |tag: &str| json!({"pattern": "consumer", "kind": "Deployment", "backend": "memstore", "image": image(tag)});
+    let story = Story::prepare("crash-back").await;
+    let proxy = FaultProxy::for_user(story.bed.cluster(), &story.user, &groups()).await.unwrap();
+    let mut process = Process::start(&story, &proxy);
+    Subject::Pattern.apply(&story, &spec("1")).await;
+    Subject::Pattern.ready(&story).await;
+    settle(&proxy).await;
+
+    let runs = |tag: &'static str| {
+        story.object("web", "runs that image", move |found: &Deployment| {
+            let pod = found.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+            let found = pod.containers[0].image.clone();
+            if found == Some(image(tag)) { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+    };
+    kill_after(1, &process, &proxy);
+    Subject::Pattern.apply(&story, &spec("2")).await;
+    process.handle.wait().await.unwrap();
+    runs("2").await;
+    // The spec is again what the last report, and the operator's last memory, speak of.
+    Subject::Pattern.apply(&story, &spec("1")).await;
+    let mut process = Process::start(&story, &proxy);
+    runs("1").await;
+    Subject::Pattern.ready(&story).await;
+    process.handle.kill().await.unwrap();
 }

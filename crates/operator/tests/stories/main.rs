@@ -10,7 +10,6 @@ mod collocation;
 mod crash;
 mod drift;
 mod gauged;
-mod hand_over;
 mod health;
 mod integrations;
 mod leadership;

@@ -10,7 +10,7 @@ mod window;
 use jiff::SignedDuration;
 use prism_api::{
     PrismAutoscalerSpec,
-    autoscaling::{Autoscaling, Fallback, Scaler, ScalingMode},
+    autoscaling::{Autoscaling, Fallback, ScalingMode},
 };
 
 pub use behavior::{Change, Pace, Rules, Select};
@@ -23,8 +23,6 @@ use crate::invalid::{Invalid, below};
 const DEFAULT_POLLING_SECONDS: i32 = 10;
 /// Seconds without load before the last replica goes, unless the spec says otherwise.
 const DEFAULT_COOLDOWN_SECONDS: i32 = 300;
-/// Most replicas of a `PrismAutoscaler` that does not say.
-const DEFAULT_MAX_REPLICAS: i32 = 10;
 /// A reading may be as old as this many looks take,
 const MAX_AGE_IN_LOOKS: i32 = 3;
 /// but no source is asked to measure more often than Prometheus usually does, twice over.
@@ -111,34 +109,7 @@ impl Policy {
     /// # Errors
     /// [`Invalid`] with the field, from `spec`, and the way out.
     pub fn of_autoscaler(spec: &PrismAutoscalerSpec) -> Result<Self, Invalid> {
-        let PrismAutoscalerSpec {
-            target_ref: _,
-            min_replicas,
-            max_replicas,
-            metrics,
-            behavior,
-            polling_interval,
-            cooldown_period,
-            fallback,
-            via,
-            mode,
-            windows,
-        } = spec.clone();
-        let block = Autoscaling {
-            scaler: Some(Scaler::Admin),
-            min_replicas,
-            max_replicas: max_replicas.or(Some(DEFAULT_MAX_REPLICAS)),
-            metrics,
-            behavior,
-            polling_interval,
-            cooldown_period,
-            fallback,
-            via,
-            mode,
-            windows,
-            ..Autoscaling::default()
-        };
-        Self::of(&block, "")
+        Self::of(&spec.autoscaling(), "")
     }
 
     /// Only the limits and windows of `autoscaling`, for objects whose scaler is another program and whose
