@@ -5,7 +5,7 @@ use std::{
     fmt::Debug,
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use futures::StreamExt;
@@ -17,7 +17,7 @@ use kube::{
     Api, Resource,
     runtime::{WatchStreamExt, watcher},
 };
-use prism_admin::{Admin, Tls};
+use prism_admin::{Admin, Store, Tls};
 use prism_api::scaling::ScalingDecision;
 use prism_operator::{Config, Trust};
 use prism_proto::prism::metrics::v1::{
@@ -42,6 +42,36 @@ pub(crate) struct Gauge {
     identity: (String, String),
     /// Holds the certificate that operators trust.
     folder: tempfile::TempDir,
+    /// What is told again and again, as runners do: a value that is a minute old counts for nothing.
+    told: Arc<Mutex<Told>>,
+    teller: JoinHandle<()>,
+}
+
+/// To whom something is told, and what.
+#[derive(Default)]
+struct Told {
+    store: Option<Arc<Store>>,
+    reports: Vec<ReportRequest>,
+}
+
+impl Told {
+    fn tell(&mut self) {
+        let now = SystemTime::now();
+        for report in &mut self.reports {
+            for measurement in &mut report.measurements {
+                measurement.measured_at = Some(now.into());
+            }
+            if let Some(store) = &self.store {
+                store.report(report.clone(), now).unwrap();
+            }
+        }
+    }
+}
+
+impl Drop for Gauge {
+    fn drop(&mut self) {
+        self.teller.abort();
+    }
 }
 
 impl Gauge {
@@ -51,7 +81,10 @@ impl Gauge {
         std::fs::write(folder.path().join(AUTHORITY), authority).unwrap();
         let tls = Tls::from_pem(identity.0.clone(), identity.1.clone());
         let admin = Admin::builder().tls(tls).start().await.unwrap();
-        Self { address: admin.address(), admin: Some(admin), identity, folder }
+        let store = Some(admin.store().clone());
+        let told = Arc::new(Mutex::new(Told { store, reports: Vec::new() }));
+        let teller = tokio::spawn(tell_on(told.clone()));
+        Self { address: admin.address(), admin: Some(admin), identity, folder, told, teller }
     }
 
     /// What an operator has to trust.
@@ -70,16 +103,19 @@ impl Gauge {
 
     /// Breaks all connections at once, like a process that is killed.
     pub(crate) async fn kill(&mut self) {
+        *self.told.lock().unwrap() = Told::default();
         self.admin.take().unwrap().kill().await.unwrap();
     }
 
     /// The same admin again, at the same address; it has forgotten everything.
     pub(crate) async fn restart(&mut self) {
         let tls = Tls::from_pem(self.identity.0.clone(), self.identity.1.clone());
-        self.admin = Some(Admin::builder().listen(self.address).tls(tls).start().await.unwrap());
+        let admin = Admin::builder().listen(self.address).tls(tls).start().await.unwrap();
+        self.told.lock().unwrap().store = Some(admin.store().clone());
+        self.admin = Some(admin);
     }
 
-    /// What the one instance of a pattern reports, good for an hour.
+    /// What the one instance of a pattern reports from now on, good for an hour.
     pub(crate) fn report(&self, pattern: PatternRef, metric: &str, value: f64) {
         let now = SystemTime::now();
         let descriptor = MetricDescriptor {
@@ -95,7 +131,14 @@ impl Gauge {
             stale_after: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
             measurements: vec![measurement],
         };
-        self.admin().store().report(report, now).unwrap();
+        let mut told = self.told.lock().unwrap();
+        let is_other = |known: &ReportRequest| {
+            let metric = |report: &ReportRequest| report.measurements[0].metric.clone();
+            known.pattern != report.pattern || metric(known) != metric(&report)
+        };
+        told.reports.retain(is_other);
+        told.reports.push(report);
+        told.tell();
     }
 
     /// An autoscaling block by the lag, with `more` in it.
@@ -244,6 +287,14 @@ impl Path {
     pub(crate) fn end(self) -> Vec<i32> {
         self.task.abort();
         self.seen.lock().unwrap().clone()
+    }
+}
+
+/// Tells the same again, often enough for it never to be old.
+async fn tell_on(told: Arc<Mutex<Told>>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        told.lock().unwrap().tell();
     }
 }
 
