@@ -85,8 +85,10 @@ pub mod reason {
     pub const NO_BACKEND: &str = "NoBackend";
     /// No backend has that name.
     pub const BACKEND_NOT_FOUND: &str = "BackendNotFound";
-    /// The namespace of the backend has not consented.
+    /// The namespace of what is referred to has not consented.
     pub const REF_NOT_PERMITTED: &str = "RefNotPermitted";
+    /// The namespace that a pattern runs in does not allow settings of its spec, which are left out.
+    pub const SETTINGS_WITHHELD: &str = "SettingsWithheld";
     /// The backend has no address.
     pub const CONNECTION_MISSING: &str = "ConnectionMissing";
     /// Nobody has connected to the backend yet.

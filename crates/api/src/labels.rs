@@ -25,7 +25,8 @@ pub const PATTERN_INSTANCE: &str = "prism.io/pattern-instance";
 /// changes its kind never select each other's pods.
 pub const WORKLOAD_KIND: &str = "prism.io/workload-kind";
 
-/// On a namespace: backends of this type live here, and patterns may come to them.
+/// On a namespace: backends of this type live here, and patterns of other namespaces may run beside
+/// them, in a restricted form. On a Service: it is that of a backend.
 pub const BACKEND_TYPE: &str = "prism.io/backend-type";
 
 /// Plain twin of the recommended labels, for short selectors: `app=prism`.
@@ -59,9 +60,15 @@ pub const OWNED_BY: &str = "prism.io/owned-by";
 pub const PLAIN_COMPONENT: &str = "component";
 /// On a stack: the hash of the plan in `status.planHash` that a person agrees to.
 pub const APPROVED_PLAN: &str = "prism.io/approved-plan";
-/// On a namespace with [`BACKEND_TYPE`]: the namespaces whose patterns may come, separated by commas.
-/// Left out, all may.
+/// On a namespace with [`BACKEND_TYPE`]: the namespaces that the consent is meant for, separated by
+/// commas. Left out, it is meant for all.
 pub const ALLOWED_NAMESPACES: &str = "prism.io/allowed-namespaces";
+/// On a namespace with [`BACKEND_TYPE`]: the Secrets that backends of other namespaces may name,
+/// separated by commas. Left out, they may name any one as their own.
+pub const ALLOWED_SECRETS: &str = "prism.io/allowed-secrets";
+/// On a namespace with [`BACKEND_TYPE`]: settings that patterns of other namespaces may have beyond the
+/// restricted form, separated by commas. Left out, none.
+pub const ALLOWED_SETTINGS: &str = "prism.io/allowed-settings";
 /// On a custom resource that another one made: hash of the spec that it was given. While a cache shows
 /// another hash, it does not show the answer to the last write.
 pub const SPEC_HASH: &str = "prism.io/spec-hash";

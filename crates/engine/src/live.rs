@@ -8,7 +8,7 @@ use kube::{
     core::{ApiResource, DynamicResourceScope, PartialObjectMeta},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::digest::Digest;
 
@@ -185,18 +185,22 @@ impl Live {
         self.metadata.uid.as_deref().unwrap_or_default().into()
     }
 
-    /// Which fields `manager` owns by server-side apply.
+    /// Which fields `manager` owns by server-side apply, and since when: an apply that changes no more than
+    /// values, under the name of `manager` and by somebody else, moves the time.
     #[must_use]
     pub fn ownership(&self, manager: &str) -> Ownership {
         let entries = self.metadata.managed_fields.as_deref().unwrap_or_default();
-        let Some(fields) =
-            entries.iter().find(|entry| is_applied_by(entry, manager)).and_then(|e| e.fields_v1.as_ref())
+        let Some((entry, fields)) = entries
+            .iter()
+            .find(|entry| is_applied_by(entry, manager))
+            .and_then(|entry| Some((entry, entry.fields_v1.as_ref()?)))
         else {
             return Ownership::default();
         };
         let mut fields = fields.0.clone();
         let replicas = take_replicas(&mut fields).is_some();
-        Ownership { fields: Some(Digest::of(&fields)), replicas }
+        let since = entry.time.as_ref().map(|time| time.0.to_string());
+        Ownership { fields: Some(Digest::of(&json!([fields, since]))), replicas }
     }
 }
 
@@ -224,7 +228,8 @@ impl From<&LiveClaim> for Claim {
 /// What one field manager owns of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ownership {
-    /// Fingerprint of the owned fields, `spec.replicas` left out; `None`: owns nothing.
+    /// Fingerprint of the owned fields, `spec.replicas` left out, and of the time of the last apply that
+    /// changed any; `None`: owns nothing.
     pub fields: Option<Digest>,
     /// Whether `spec.replicas` is owned as well.
     pub replicas: bool,
@@ -245,7 +250,6 @@ pub(crate) fn take_replicas(fields: &mut Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn deployment(fields: &Value) -> Live {
         serde_json::from_value(json!({
@@ -266,6 +270,19 @@ mod tests {
         assert_eq!(with.fields, without.fields);
         assert!(with.replicas);
         assert!(!without.replicas);
+    }
+
+    #[test]
+    fn an_apply_under_our_name_that_changes_values_alone_is_seen_by_its_time() {
+        let at = |time: &str| {
+            let entry =
+                json!({"manager": "us", "operation": "Apply", "time": time, "fieldsV1": {"f:data": {}}});
+            serde_json::from_value::<Live>(json!({"metadata": {"managedFields": [entry]}}))
+                .unwrap()
+                .ownership("us")
+        };
+        assert_eq!(at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"));
+        assert_ne!(at("2026-01-01T00:00:00Z"), at("2026-01-01T00:00:01Z"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     context::Context,
     inventory, kinds,
     managed::{Managed, Status, Subject},
+    ownership,
     steps::{Replacement, Steps, is_scaler_of},
 };
 
@@ -27,7 +28,7 @@ pub(crate) struct Applied<P> {
     pub(crate) inventory: Vec<InventoryEntry>,
 }
 
-/// Applies `plan`, unless it is none, or the object is paused: then what runs is left alone.
+/// Applies `plan`, unless it is none, or the object is paused or held: then what runs is left alone.
 pub(crate) async fn apply<K: Managed>(
     ctx: &Context,
     subject: &Subject<K>,
@@ -45,7 +46,8 @@ pub(crate) async fn apply<K: Managed>(
     let remembered = inventory::read(owner, &applied.inventory);
     let remembered_keys: Vec<ObjectKey> = remembered.iter().map(|(key, _)| key.clone()).collect();
     ctx.engine.ledger().recall(owner, remembered);
-    let Some(plan) = applied.plan.as_ref().ok().filter(|_| !subject.is_paused(ctx)) else {
+    let is_due = |plan: &&K::Plan| !subject.is_paused(ctx) && K::hold(plan).is_none();
+    let Some(plan) = applied.plan.as_ref().ok().filter(is_due) else {
         return Ok(applied);
     };
     if subject.open_request().is_some() {
@@ -60,7 +62,12 @@ pub(crate) async fn apply<K: Managed>(
     let kept = std::mem::take(&mut steps.keep);
     steps.hold();
     let scaled = std::mem::take(&mut steps.keeps_scalers);
-    let stays = |key: &ObjectKey| wanted.contains(key) || kept.contains(key) || is_scaler_of(&scaled, key);
+    let stays = |key: &ObjectKey| {
+        wanted.contains(key)
+            || kept.contains(key)
+            || is_scaler_of(&scaled, key)
+            || ownership::is_out_of_reach(ctx, owner, key)
+    };
 
     // An autoscaler that is no longer wanted goes before the workload gets its fixed number.
     let scalers = |key: &ObjectKey| stays(key) || !kinds::SCALERS.contains(&key.kind);

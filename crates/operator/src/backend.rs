@@ -19,9 +19,9 @@ use prism_plan::{
 
 use crate::{
     context::Context,
-    family, gather, kinds,
+    gather, kinds,
     managed::Managed,
-    password,
+    ownership, password,
     steps::{Steps, child},
 };
 
@@ -39,7 +39,7 @@ impl Managed for PrismBackend {
     }
 
     fn is_paused(&self, ctx: &Context) -> bool {
-        family::stack_of(ctx, &self.metadata).is_some_and(|stack| family::is_paused(&stack))
+        ownership::is_paused_by_stack(ctx, kinds::PRISM_BACKEND, &self.metadata)
     }
 
     fn plan(&self, owner: &Owner, ctx: &Context) -> Result<BackendPlan, Invalid> {
@@ -73,6 +73,10 @@ impl Managed for PrismBackend {
         Ok(steps)
     }
 
+    fn hold(plan: &BackendPlan) -> Option<&str> {
+        plan.plan.hold.as_deref()
+    }
+
     fn assess(
         &self,
         plan: &Result<BackendPlan, Invalid>,
@@ -100,9 +104,12 @@ pub(crate) struct BackendPlan {
 }
 
 fn facts(backend: &PrismBackend, owner: &Owner, ctx: &Context) -> Facts {
+    let consents = gather::consents(ctx);
     Facts {
         server: gather::program(owner, &owner.key.name, ctx),
-        service: gather::service(backend, ctx),
+        service: gather::service(backend, ctx, &consents),
+        home: ownership::home_of(ctx, kinds::PRISM_BACKEND, &backend.metadata),
+        consents,
         password: String::new(),
     }
 }

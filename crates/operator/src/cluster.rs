@@ -5,7 +5,7 @@ use kube::core::DeserializeGuard;
 use prism_api::cluster::{PrismCluster, PrismClusterStatus};
 use prism_engine::{
     cache::Cache,
-    object::{Kind, Owner},
+    object::{Kind, ObjectKey, Owner},
 };
 use prism_plan::{
     cluster::{self, Plan},
@@ -55,8 +55,8 @@ impl Managed for PrismCluster {
         ctx: &Context,
     ) -> PrismClusterStatus {
         let stack = ctx.stacks.get(&owner.key.namespace, &owner.key.name);
-        let is_ours =
-            ctx.engine.ledger().children(owner).iter().any(|(key, _)| key.kind == kinds::PRISM_STACK);
+        let key = ObjectKey::new(kinds::PRISM_STACK, &owner.key.namespace, &owner.key.name);
+        let is_ours = ctx.engine.ledger().get(&key).is_some_and(|seen| seen.owner.as_ref() == Some(owner));
         let stack = stack.as_ref().filter(|_| is_ours).and_then(|stack| stack.0.as_ref().ok());
         cluster::status(self, plan, stack, report, Timestamp::now())
     }

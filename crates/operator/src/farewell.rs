@@ -11,7 +11,7 @@ use prism_engine::{
     worker::Action,
 };
 
-use crate::{context::Context, kinds, managed::Subject};
+use crate::{context::Context, kinds, managed::Subject, ownership};
 
 /// How long the order is kept. After that all that is left is deleted at once, and the stack with it.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -23,8 +23,9 @@ pub(crate) async fn stack(ctx: &Context, subject: &Subject<PrismStack>) -> Resul
     if !stack.metadata.finalizers.iter().flatten().any(|known| known == finalizer) {
         return Ok(Action::Await);
     }
+    let children = ctx.engine.ledger().children(owner).into_iter().map(|(key, _)| key);
     let children: Vec<ObjectKey> =
-        ctx.engine.ledger().children(owner).into_iter().map(|(key, _)| key).collect();
+        children.filter(|key| !ownership::is_out_of_reach(ctx, owner, key)).collect();
     let next = children.iter().map(turn).min();
     let left = time_left(stack);
     let due = children.iter().filter(|key| left.is_none() || Some(turn(key)) == next);

@@ -1,6 +1,6 @@
 //! All that a plan has to be told, from caches: nothing here asks the API server.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -8,9 +8,7 @@ use kube::{
     core::{DeserializeGuard, ObjectMeta},
 };
 use prism_api::{
-    backend::PrismBackend,
-    condition, labels,
-    pattern::{PrismPattern, PrismPatternSpec},
+    backend::PrismBackend, condition, labels, pattern::PrismPattern, stack::PrismStack,
     workload::WorkloadKind,
 };
 use prism_engine::{
@@ -20,95 +18,132 @@ use prism_engine::{
     object::{ObjectKey, Owner},
 };
 use prism_plan::{
-    backend::ServiceFacts,
+    backend::{ServiceFacts, ServiceView},
     conditions::find,
+    consent::{Consent, Consents, Crossing},
     edge::Apis,
     pattern::{BackendFacts, Facts, candidates},
     program::{Claim, ProgramFacts, WorkloadFacts, quorum::Member},
-    stack::{self, ChildFacts, Consent, Place, child_name},
+    stack::{self, ChildFacts, Place, child_name},
 };
 
-use crate::{context::Context, family, kinds, managed::Managed, scaling::seen, steps::workload_key};
+use crate::{context::Context, kinds, managed::Managed, ownership, scaling::seen, steps::workload_key};
 
 /// The facts about `pattern`.
 pub(crate) fn pattern(pattern: &PrismPattern, owner: &Owner, ctx: &Context) -> Facts {
-    let names = backend_keys(&pattern.metadata, &pattern.spec);
-    let backends = names.into_iter().filter_map(|(name, keys)| {
-        let found = keys.iter().find_map(|key| ctx.backends.get(&key.namespace, &key.name));
-        Some((name, backend_facts(found?.0.as_ref().ok()?, ctx)))
+    let stack = ownership::stack_of(ctx, kinds::PRISM_PATTERN, &pattern.metadata);
+    let stack = stack.as_ref().and_then(|stack| stack.0.as_ref().ok());
+    let home = stack.and_then(|stack| stack.namespace());
+    let home = home.filter(|home| **home != *owner.key.namespace);
+    let asker = home.as_deref().unwrap_or(&owner.key.namespace);
+    let consents = consents(ctx);
+    let backends = backend_keys(pattern, stack).into_iter().filter_map(|(name, keys)| {
+        let found = keys.iter().filter_map(|key| ctx.backends.get(&key.namespace, &key.name));
+        let mut readable = found.filter_map(|found| found.0.as_ref().ok().cloned());
+        let backend = readable.find(|backend| may_read(ctx, asker, stack, backend, &consents))?;
+        Some((name, backend_facts(&backend, ctx, &consents)))
     });
     Facts {
         runner: program(owner, &owner.key.name, ctx),
-        admin: admin_of(ctx, &owner.key),
+        admin: stack.and_then(stack::admin_endpoint),
         backends: backends.collect(),
+        home,
+        consents,
         defaults: ctx.defaults.clone(),
     }
 }
 
 /// Host and port of the admin of the stack that `object` is, or belongs to.
 pub(crate) fn admin_of(ctx: &Context, object: &ObjectKey) -> Option<String> {
-    let (namespace, name) = if object.kind == kinds::PRISM_STACK {
-        (object.namespace.to_string(), object.name.to_string())
+    let stack = if object.kind == kinds::PRISM_STACK {
+        ctx.stacks.get(&object.namespace, &object.name)?
     } else {
-        family::stack_key(ctx.patterns.get(&object.namespace, &object.name)?.meta())?
+        let pattern = ctx.patterns.get(&object.namespace, &object.name)?;
+        ownership::stack_of(ctx, kinds::PRISM_PATTERN, pattern.meta())?
     };
-    stack::admin_endpoint(ctx.stacks.get(&namespace, &name)?.0.as_ref().ok()?)
+    stack::admin_endpoint(stack.0.as_ref().ok()?)
 }
 
 /// For each name that a pattern uses, where its `PrismBackend` may be: in the pattern's stack, beside
 /// the pattern or at home, and then of that very name beside the pattern.
-pub(crate) fn backend_keys(metadata: &ObjectMeta, spec: &PrismPatternSpec) -> Vec<(String, Vec<ObjectKey>)> {
-    let here = metadata.namespace.clone().unwrap_or_default();
-    let stack = family::stack_key(metadata);
+pub(crate) fn backend_keys(
+    pattern: &PrismPattern,
+    stack: Option<&PrismStack>,
+) -> Vec<(String, Vec<ObjectKey>)> {
+    let here = pattern.namespace().unwrap_or_default();
     let key = |namespace: &str, name: &str| ObjectKey::new(kinds::PRISM_BACKEND, namespace, name);
     let places = |name: String| {
-        let in_stack = stack.iter().flat_map(|(home, stack)| {
-            let full = child_name(stack, &name);
-            [key(&here, &full), key(home, &full)]
+        let in_stack = stack.iter().flat_map(|stack| {
+            let full = child_name(&stack.name_any(), &name);
+            [key(&here, &full), key(&stack.namespace().unwrap_or_default(), &full)]
         });
         let places = in_stack.chain([key(&here, &name)]).collect();
         (name, places)
     };
-    candidates(spec).into_iter().map(places).collect()
+    candidates(&pattern.spec).into_iter().map(places).collect()
+}
+
+/// Whether a pattern of `stack`, or of none, may read the address in `backend` on behalf of `asker`.
+fn may_read(
+    ctx: &Context,
+    asker: &str,
+    stack: Option<&PrismStack>,
+    backend: &PrismBackend,
+    consents: &Consents,
+) -> bool {
+    let maker = ownership::stack_of(ctx, kinds::PRISM_BACKEND, &backend.metadata);
+    let maker = maker.as_ref().and_then(|maker| maker.0.as_ref().ok()).and_then(|maker| maker.uid());
+    let is_own = maker.is_some() && maker == stack.and_then(|stack| stack.uid());
+    let namespace = backend.namespace().unwrap_or_default();
+    consents.permit(asker, Crossing::Backend { namespace: &namespace, is_own })
 }
 
 /// What a pattern has to know of `backend`.
-fn backend_facts(backend: &PrismBackend, ctx: &Context) -> BackendFacts {
+fn backend_facts(backend: &PrismBackend, ctx: &Context, consents: &Consents) -> BackendFacts {
     let namespace = backend.namespace().unwrap_or_default();
-    let service = service(backend, ctx);
-    BackendFacts::new(&backend.spec, &backend.name_any(), &namespace, service.as_ref())
+    BackendFacts::new(&backend.spec, &backend.name_any(), &namespace, &service(backend, ctx, consents))
 }
 
 /// The Service that a backend refers to, if it says that it is one of a backend, and if its namespace
 /// lets others use it.
-pub(crate) fn service(backend: &PrismBackend, ctx: &Context) -> Option<ServiceFacts> {
-    let reference = backend.spec.service_ref.as_ref()?;
-    let home = backend.namespace().unwrap_or_default();
-    let place = reference.namespace.as_ref().unwrap_or(&home);
-    let consents =
-        || ctx.namespaces.get("", place).is_some_and(|namespace| consent(&namespace).1.includes(&home));
-    let service = ctx.services.get(place, &reference.name).filter(|_| *place == home || consents())?;
+pub(crate) fn service(backend: &PrismBackend, ctx: &Context, consents: &Consents) -> ServiceView {
+    let Some(reference) = &backend.spec.service_ref else { return ServiceView::None };
+    let here = backend.namespace().unwrap_or_default();
+    let namespace = reference.namespace.as_ref().unwrap_or(&here);
+    let home = ownership::home_of(ctx, kinds::PRISM_BACKEND, &backend.metadata);
+    if !consents.permit(home.as_ref().unwrap_or(&here), Crossing::Service { namespace }) {
+        return ServiceView::Refused;
+    }
+    let Some(service) = ctx.services.get(namespace, &reference.name) else { return ServiceView::None };
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
-    Some(ServiceFacts {
+    ServiceView::Found(ServiceFacts {
         connection_string: service.annotations().get(labels::CONNECTION_STRING).cloned(),
         backend_type: service.labels().get(labels::BACKEND_TYPE).cloned(),
         ports: ports.iter().map(|port| port.port).collect(),
     })
 }
 
+/// What namespaces let others do in them.
+pub(crate) fn consents(ctx: &Context) -> Consents {
+    let consenting = ctx.namespaces.find(|_| true);
+    let consent = |namespace: &Arc<Namespace>| Some((namespace.name_any(), Consent::of(namespace.meta())?));
+    consenting.iter().filter_map(consent).collect()
+}
+
 /// The facts about the stack `owner`.
-pub(crate) fn stack(owner: &Owner, ctx: &Context) -> stack::Facts {
+pub(crate) fn stack(stack: &PrismStack, owner: &Owner, ctx: &Context) -> stack::Facts {
     let part = |component: &str| program(owner, &child_name(&owner.key.name, component), ctx);
     let admin = child_name(&owner.key.name, "admin");
     let served = |kind| ctx.optional.is_served(kind);
-    let made = ctx.engine.ledger().children(owner);
+    let mut made = ctx.engine.ledger().children(owner);
+    made.retain(|(key, seen)| ownership::is_of(stack, key, seen));
     stack::Facts {
         admin: ProgramFacts { members: members(&owner.key.namespace, &admin, ctx), ..part("admin") },
         proxy: part("proxy"),
         console: part("web-console"),
         patterns: children(&made, &ctx.patterns, pattern_state),
         backends: children(&made, &ctx.backends, backend_state),
-        consents: ctx.namespaces.find(|_| true).iter().map(|namespace| consent(namespace)).collect(),
+        consents: consents(ctx),
         scope: ctx.scope.clone(),
         apis: Apis {
             service_monitors: served(kinds::SERVICE_MONITOR),
@@ -121,8 +156,8 @@ pub(crate) fn stack(owner: &Owner, ctx: &Context) -> stack::Facts {
     }
 }
 
-/// Custom resources of one kind among those that somebody has `made`. What the ledger knows of and the cache does not yet show
-/// is there, and has nothing to tell.
+/// Custom resources of one kind among those that a stack has `made`. What the ledger knows of and the
+/// cache does not yet show is there, and has nothing to tell.
 fn children<K: Managed>(
     made: &[(ObjectKey, Observed)],
     cache: &Cache<DeserializeGuard<K>>,
@@ -172,12 +207,6 @@ fn common_state(
         message: ready.map(|ready| ready.message.clone()).unwrap_or_default(),
         ..ChildFacts::default()
     }
-}
-
-fn consent(namespace: &Namespace) -> (String, Consent) {
-    let allowed = namespace.annotations().get(labels::ALLOWED_NAMESPACES);
-    let names = |list: &String| list.split(',').map(|name| name.trim().to_owned()).collect();
-    (namespace.name_any(), Consent { allowed: allowed.map(names) })
 }
 
 /// The facts about the program `name` of `owner`, in the owner's own namespace.

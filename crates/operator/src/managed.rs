@@ -66,6 +66,11 @@ pub(crate) trait Managed:
     /// Whether two statuses differ in nothing but counts and messages.
     fn is_progress_only(before: &Self::Status, after: &Self::Status) -> bool;
 
+    /// Why the children stay as they are, although the plan says what they should be.
+    fn hold(_: &Self::Plan) -> Option<&str> {
+        None
+    }
+
     /// What the operator itself looks at to scale the workloads of the plan.
     fn assignments(_: &Self::Plan) -> Vec<Assignment> {
         Vec::new()
@@ -138,8 +143,8 @@ pub(crate) async fn reconcile<K: Managed>(
     }
     let plan = subject.readable().and_then(|object| object.plan(&subject.owner, ctx));
     if let Ok(plan) = &plan {
-        let is_paused = subject.is_paused(ctx);
-        ctx.looks.assign(key, if is_paused { Vec::new() } else { K::assignments(plan) });
+        let is_left_alone = subject.is_paused(ctx) || K::hold(plan).is_some();
+        ctx.looks.assign(key, if is_left_alone { Vec::new() } else { K::assignments(plan) });
     }
     let applied = apply::apply(ctx, &subject, plan).await?;
     report::report(ctx, &subject, applied, lane).await

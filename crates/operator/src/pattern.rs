@@ -18,8 +18,9 @@ use prism_plan::{
 
 use crate::{
     context::Context,
-    family, gather, kinds,
+    gather, kinds,
     managed::Managed,
+    ownership,
     scaling::secrets::secrets_of,
     steps::{Steps, child},
 };
@@ -38,7 +39,7 @@ impl Managed for PrismPattern {
     }
 
     fn is_paused(&self, ctx: &Context) -> bool {
-        family::stack_of(ctx, &self.metadata).is_some_and(|stack| family::is_paused(&stack))
+        ownership::is_paused_by_stack(ctx, kinds::PRISM_PATTERN, &self.metadata)
     }
 
     fn plan(&self, owner: &Owner, ctx: &Context) -> Result<Plan, Invalid> {
@@ -50,6 +51,10 @@ impl Managed for PrismPattern {
         let config = plan.config.iter().map(|config| child(owner, kinds::CONFIG_MAP, config));
         steps.add_program(owner, &plan.runner, config.collect::<Result<_, _>>()?)?;
         Ok(steps)
+    }
+
+    fn hold(plan: &Plan) -> Option<&str> {
+        plan.hold.as_deref()
     }
 
     fn assignments(plan: &Plan) -> Vec<Assignment> {

@@ -25,10 +25,11 @@ use prism_plan::{
 
 use crate::{
     context::Context,
-    family, farewell, gather, kinds,
+    farewell, gather, kinds,
     managed::{Managed, Subject},
+    ownership,
     scaling::secrets::secrets_of,
-    steps::{Steps, child, workload_key},
+    steps::{Steps, child, key_of, workload_key},
 };
 
 impl Managed for PrismStack {
@@ -46,11 +47,11 @@ impl Managed for PrismStack {
     }
 
     fn is_paused(&self, _: &Context) -> bool {
-        family::is_paused(self)
+        ownership::is_paused(self)
     }
 
     fn plan(&self, owner: &Owner, ctx: &Context) -> Result<Plan, Invalid> {
-        stack::plan(self, &gather::stack(owner, ctx))
+        stack::plan(self, &gather::stack(self, owner, ctx))
     }
 
     fn steps(plan: &Plan, owner: &Owner, _: &Context) -> Result<Steps, serde_json::Error> {
@@ -70,7 +71,8 @@ impl Managed for PrismStack {
             missing: _,
         } = plan;
         let mut steps = Steps::default();
-        let children = backends.iter().map(|entry| child(owner, kinds::PRISM_BACKEND, &entry.object));
+        let due = backends.iter().filter(|entry| entry.waits_for.is_none() && !entry.is_frozen);
+        let children = due.map(|entry| child(owner, kinds::PRISM_BACKEND, &entry.object));
         steps.lines.push(vec![children.collect::<Result<_, _>>()?]);
         if let Some(admin) = admin {
             add_admin(&mut steps, owner, admin)?;
@@ -81,11 +83,15 @@ impl Managed for PrismStack {
                 steps.add_program(owner, program, Vec::new())?;
             }
         }
-        let due = patterns.iter().filter(|entry| entry.waits_for.is_none());
+        let due = patterns.iter().filter(|entry| entry.waits_for.is_none() && !entry.is_frozen);
         let children = due.map(|entry| child(owner, kinds::PRISM_PATTERN, &entry.object));
         steps.lines.push(vec![children.collect::<Result<_, _>>()?]);
         steps.lines.push(vec![edge_of(owner, edge)?]);
         steps.keep.extend(kept.iter().flat_map(|kept| kept_keys(owner, kept)));
+        let frozen = patterns.iter().filter(|entry| entry.is_frozen);
+        steps.keep.extend(frozen.map(|entry| key_of(kinds::PRISM_PATTERN, &entry.object)));
+        let frozen = backends.iter().filter(|entry| entry.is_frozen);
+        steps.keep.extend(frozen.map(|entry| key_of(kinds::PRISM_BACKEND, &entry.object)));
         Ok(steps)
     }
 
@@ -114,7 +120,7 @@ impl Managed for PrismStack {
         ctx: &Context,
     ) -> PrismStackStatus {
         match plan {
-            Ok(plan) => stack::status(self, plan, &gather::stack(owner, ctx), report, Timestamp::now()),
+            Ok(plan) => stack::status(self, plan, &gather::stack(self, owner, ctx), report, Timestamp::now()),
             Err(invalid) => stack::refused(self, invalid, Timestamp::now()),
         }
     }

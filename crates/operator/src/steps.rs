@@ -136,6 +136,11 @@ pub(crate) fn child<K: Resource + Serialize>(
     Ok(if *namespace == *owner.key.namespace { child } else { child.marked(labels::OWNED_BY, owner) })
 }
 
+/// Which object `object` is.
+pub(crate) fn key_of(kind: Kind, object: &impl ResourceExt) -> ObjectKey {
+    ObjectKey::new(kind, &object.namespace().unwrap_or_default(), &object.name_any())
+}
+
 /// Whether `key` is the scaler of one of `workloads`, or what that needs.
 pub(crate) fn is_scaler_of(workloads: &[String], key: &ObjectKey) -> bool {
     let belongs = |workload: &String| {

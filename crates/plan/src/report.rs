@@ -51,6 +51,15 @@ impl Problem {
     }
 }
 
+/// The problems, and that nothing is changed because a namespace does not consent.
+#[must_use]
+pub fn with_hold(mut problems: Vec<Problem>, hold: Option<&str>) -> Vec<Problem> {
+    let stalled =
+        |message: &str| Problem::Stalled { reason: reason::REF_NOT_PERMITTED, message: message.to_owned() };
+    problems.extend(hold.map(stalled));
+    problems
+}
+
 /// The problems, and that of volumes that cannot be as they are wanted.
 #[must_use]
 pub fn with_storage(mut problems: Vec<Problem>, plan: &ProgramPlan) -> Vec<Problem> {

@@ -18,7 +18,7 @@ use prism_api::{
     stack::PrismStack,
 };
 use prism_engine::{
-    cache::Difference,
+    cache::{Cache, Difference},
     live::Live,
     object::{Kind, ObjectKey},
     queue::Lane,
@@ -27,9 +27,11 @@ use prism_plan::conditions::find;
 
 use crate::{
     context::Context,
-    family, gather, kinds,
+    gather, kinds,
     managed::{Managed, Status},
+    ownership,
     scaling::seen::{self, ScaledObjectView},
+    steps::key_of,
 };
 
 /// An edit jumps the queue; a status that somebody else has touched is put right in its turn.
@@ -64,7 +66,7 @@ pub(super) fn parent<K: Managed>(ctx: &Context, difference: &Difference<Deserial
     let status =
         |object: &DeserializeGuard<K>| object.0.as_ref().ok().and_then(|object| object.status().cloned());
     if status(before) != status(after)
-        && let Some(parent) = family::parent(after.meta())
+        && let Some(parent) = ownership::claimed_parent(after.meta())
     {
         ctx.queue.add(parent, Lane::Child);
     }
@@ -86,16 +88,20 @@ pub(super) fn by_stack(ctx: &Arc<Context>, difference: &Difference<DeserializeGu
 
 fn made_by(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismStack>>) {
     let is_paused = |stack: &Option<Arc<DeserializeGuard<PrismStack>>>| {
-        stack.as_ref().and_then(|stack| stack.0.as_ref().ok()).is_some_and(family::is_paused)
+        stack.as_ref().and_then(|stack| stack.0.as_ref().ok()).is_some_and(ownership::is_paused)
     };
     let Some(key) = key::<PrismStack>(difference) else { return };
     if is_paused(&difference.before) == is_paused(&difference.after) {
         return;
     }
-    for pattern in ctx.patterns.find(|pattern| family::parent(pattern.meta()).as_ref() == Some(&key)) {
+    for pattern in
+        ctx.patterns.find(|pattern| ownership::claimed_parent(pattern.meta()).as_ref() == Some(&key))
+    {
         ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Edit);
     }
-    for backend in ctx.backends.find(|backend| family::parent(backend.meta()).as_ref() == Some(&key)) {
+    for backend in
+        ctx.backends.find(|backend| ownership::claimed_parent(backend.meta()).as_ref() == Some(&key))
+    {
         ctx.queue.add(key_of(kinds::PRISM_BACKEND, backend.as_ref()), Lane::Edit);
     }
 }
@@ -114,10 +120,10 @@ pub(super) fn users_of(ctx: &Arc<Context>, difference: &Difference<DeserializeGu
 
 fn users(ctx: &Context, backend: &ObjectKey) {
     let users = ctx.patterns.find(|pattern| {
-        let spec = pattern.0.as_ref().map(|pattern| &pattern.spec);
-        spec.is_ok_and(|spec| {
-            gather::backend_keys(pattern.meta(), spec).iter().any(|(_, keys)| keys.contains(backend))
-        })
+        let Ok(readable) = &pattern.0 else { return false };
+        let stack = ownership::stack_of(ctx, kinds::PRISM_PATTERN, pattern.meta());
+        let stack = stack.as_ref().and_then(|stack| stack.0.as_ref().ok());
+        gather::backend_keys(readable, stack).iter().any(|(_, keys)| keys.contains(backend))
     });
     for pattern in users {
         ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Child);
@@ -134,13 +140,28 @@ pub(super) fn backends_behind(ctx: &Arc<Context>, difference: &Difference<Servic
     backends(ctx, refers);
 }
 
-/// Consent of a namespace may concern any stack, and the backends that refer to a Service in it.
+/// Consent of a namespace may concern any stack, what stacks have placed there, and the backends that refer
+/// to a Service in it.
 pub(super) fn all_whom_consent_concerns(ctx: &Arc<Context>, difference: &Difference<Namespace>) {
     let Some(namespace) = difference.after.as_ref().or(difference.before.as_ref()) else { return };
     let name = namespace.name_any();
     let refers = |_, reference: &ServiceRef| reference.namespace.as_ref() == Some(&name);
     backends(ctx, refers);
+    placed_in(ctx, &ctx.patterns, &name);
+    placed_in(ctx, &ctx.backends, &name);
     all_stacks(ctx);
+}
+
+/// Enqueues what says that a stack of another namespace has placed it in `namespace`.
+fn placed_in<K: Managed>(ctx: &Context, cache: &Cache<DeserializeGuard<K>>, namespace: &str) {
+    let is_placed = |object: &DeserializeGuard<K>| {
+        let parent = ownership::claimed_parent(object.meta());
+        object.namespace().as_deref() == Some(namespace)
+            && parent.is_some_and(|parent| *parent.namespace != *namespace)
+    };
+    for object in cache.find(is_placed) {
+        ctx.queue.add(key_of(K::KIND, object.as_ref()), Lane::Child);
+    }
 }
 
 /// Wakes the backends of which `refers` is true, told their namespace and their reference to a Service,
@@ -299,7 +320,7 @@ pub(super) fn all_stalled_for_storage(ctx: &Arc<Context>) {
     stalled_for_storage(ctx, &ctx.backends);
 }
 
-fn stalled_for_storage<K: Managed>(ctx: &Context, cache: &prism_engine::cache::Cache<DeserializeGuard<K>>) {
+fn stalled_for_storage<K: Managed>(ctx: &Context, cache: &Cache<DeserializeGuard<K>>) {
     let waits = |object: &DeserializeGuard<K>| {
         let status = object.0.as_ref().ok().and_then(|object| object.status());
         status
@@ -329,8 +350,4 @@ pub(super) fn stack_of_member(ctx: &Context, difference: &Difference<Live>) {
 fn key<K: Managed>(difference: &Difference<DeserializeGuard<K>>) -> Option<ObjectKey> {
     let object = difference.after.as_ref().or(difference.before.as_ref())?;
     Some(key_of(K::KIND, object.as_ref()))
-}
-
-fn key_of(kind: prism_engine::object::Kind, object: &impl ResourceExt) -> ObjectKey {
-    ObjectKey::new(kind, &object.namespace().unwrap_or_default(), &object.name_any())
 }

@@ -14,7 +14,7 @@ mod tests;
 
 use prism_api::backend::PrismBackend;
 
-pub use facts::{Facts, ServiceFacts};
+pub use facts::{Facts, ServiceFacts, ServiceView};
 pub use resolved::{ResolvedBackend, is_provisioned, resolve};
 pub use secret::name as secret_name;
 pub use server::{KIND, Server, workload_name};
@@ -29,6 +29,8 @@ pub struct Plan {
     pub backend: ResolvedBackend,
     /// The server, where the operator provides it.
     pub server: Option<Server>,
+    /// Why nothing of it is changed, if nothing is.
+    pub hold: Option<String>,
 }
 
 /// Plans `backend`.
@@ -38,10 +40,11 @@ pub struct Plan {
 pub fn plan(backend: &PrismBackend, facts: &Facts) -> Result<Plan, Invalid> {
     let name = backend.metadata.name.clone().unwrap_or_default();
     let namespace = backend.metadata.namespace.clone().unwrap_or_default();
-    let resolved = resolve(&backend.spec, &name, &namespace, facts.service.as_ref());
+    let resolved = resolve(&backend.spec, &name, &namespace, facts.service.facts());
     let server = match backend.spec.provision.as_ref().filter(|provision| provision.is_enabled()) {
         Some(provision) => Some(server::plan(backend, provision, &resolved, facts)?),
         None => None,
     };
-    Ok(Plan { backend: resolved, server })
+    let hold = facts.consents.hold(facts.home.as_deref(), &namespace);
+    Ok(Plan { backend: resolved, server, hold })
 }

@@ -8,7 +8,7 @@ use prism_api::{
 
 use super::{
     Plan,
-    facts::Facts,
+    facts::{Facts, ServiceView},
     resolved::{ResolvedBackend, is_provisioned, resolve},
     server::{KIND, Server},
 };
@@ -16,7 +16,7 @@ use crate::{
     conditions::{Conditions, is_true},
     invalid::Invalid,
     program::Rollout,
-    report::{Problem, Report, reconciling, with_storage},
+    report::{Problem, Report, reconciling, with_hold, with_storage},
 };
 
 /// The status after a pass. `facts` are those after it.
@@ -29,9 +29,10 @@ pub fn status(
     now: Timestamp,
 ) -> PrismBackendStatus {
     let previous = backend.status.clone().unwrap_or_default();
+    let problems = with_hold(report.problems, plan.hold.as_deref());
     let problems = match &plan.server {
-        Some(Server { program, .. }) => with_storage(report.problems, program),
-        None => report.problems,
+        Some(Server { program, .. }) => with_storage(problems, program),
+        None => problems,
     };
     let stall = problems.iter().find_map(Problem::as_stall);
     let rollout = plan.server.as_ref().map(|_| Rollout::of(KIND, &facts.server));
@@ -42,7 +43,7 @@ pub fn status(
         (None, Some(rollout)) => {
             conditions.set(condition::READY, rollout.is_ready, rollout.reason, rollout.message.as_str());
         }
-        (None, None) => reachable(&mut conditions, &backend.spec, &plan.backend),
+        (None, None) => reachable(&mut conditions, &backend.spec, &plan.backend, &facts.service),
     }
     reconciling(&mut conditions, &problems, rollout.as_ref(), report.is_paused);
     if let Some((reason, message)) = &stall {
@@ -72,15 +73,27 @@ pub fn status(
 const NOT_PROBED: &str = "nobody has connected to it yet";
 
 /// Whether a backend that somebody else runs can be used, as far as that can be told from here.
-fn reachable(conditions: &mut Conditions<'_>, spec: &PrismBackendSpec, backend: &ResolvedBackend) {
+fn reachable(
+    conditions: &mut Conditions<'_>,
+    spec: &PrismBackendSpec,
+    backend: &ResolvedBackend,
+    service: &ServiceView,
+) {
     if backend.is_reachable() {
         return conditions.set_unknown(condition::READY, reason::NOT_PROBED, NOT_PROBED);
     }
     let advice = match &spec.service_ref {
-        Some(service) => format!(
-            "no Service {} in namespace {} carries the label prism.io/backend-type, or that namespace has not consented: label them, correct spec.serviceRef, or set spec.connection.url",
-            service.name,
-            service.namespace.as_ref().unwrap_or(&backend.namespace)
+        Some(reference) if *service == ServiceView::Refused => {
+            let message = format!(
+                "spec.serviceRef: namespace {} does not exist or does not consent to be used by others: let it carry the label prism.io/backend-type, or set spec.connection.url",
+                reference.namespace.as_ref().unwrap_or(&backend.namespace)
+            );
+            return conditions.set(condition::READY, false, reason::REF_NOT_PERMITTED, message);
+        }
+        Some(reference) => format!(
+            "no Service {} in namespace {} carries the label prism.io/backend-type: label it, correct spec.serviceRef, or set spec.connection.url",
+            reference.name,
+            reference.namespace.as_ref().unwrap_or(&backend.namespace)
         ),
         None => "the backend has no address: set spec.connection.url, spec.serviceRef or spec.provision, or name the key of the Secret that holds it in spec.connection.secretRef.keys.url".to_owned(),
     };
@@ -115,7 +128,7 @@ pub fn refused(
 fn provider(backend: &PrismBackend, facts: &Facts) -> String {
     let name = backend.metadata.name.as_deref().unwrap_or_default();
     let namespace = backend.metadata.namespace.as_deref().unwrap_or_default();
-    resolve(&backend.spec, name, namespace, facts.service.as_ref()).provider
+    resolve(&backend.spec, name, namespace, facts.service.facts()).provider
 }
 
 /// Whether two statuses differ in nothing but messages.

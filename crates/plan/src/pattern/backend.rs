@@ -8,7 +8,10 @@ use prism_api::{
 use serde_json::Value;
 
 use super::facts::{BackendFacts, Facts};
-use crate::backend::{address::with_scheme, provider::SELF_CONTAINED};
+use crate::{
+    backend::{address::with_scheme, provider::SELF_CONTAINED},
+    consent::Crossing,
+};
 
 /// Backend types that a pattern may name directly, with the settings that hold their address.
 const KNOWN_TYPES: [(&str, &[&str]); 9] = [
@@ -52,7 +55,7 @@ pub enum Found {
     BuiltIn,
     /// A type whose address stands nowhere.
     WithoutAddress,
-    /// Its Secret is in a namespace that has not consented.
+    /// It refers to something in a namespace that does not consent.
     NotPermitted,
     /// Nothing of that name.
     #[default]
@@ -71,6 +74,13 @@ pub(super) fn resolve(pattern: &PrismPattern, facts: &Facts) -> Vec<Backend> {
     backends
 }
 
+/// What is said of a backend that refers to something that it may not use.
+pub(super) fn not_permitted(name: &str) -> String {
+    format!(
+        "backend {name} refers to another namespace, which does not consent to that: use a PrismBackend and a Secret of this namespace, or let the other namespace carry the label prism.io/backend-type"
+    )
+}
+
 fn named(spec: &PrismPatternSpec) -> Vec<BackendUse> {
     let first = spec.backend.clone().map(BackendUse::Name);
     first.into_iter().chain(spec.backends.iter().cloned()).collect()
@@ -81,24 +91,29 @@ fn find(spec: &PrismPatternSpec, used: &BackendUse, namespace: &str, facts: &Fac
     let backend =
         Backend { name: used.name().to_owned(), config: used.config().cloned(), ..Backend::default() };
     if let Some(resource) = facts.backends.get(used.name()) {
-        return from_resource(backend, resource, namespace);
+        return from_resource(backend, resource, namespace, facts);
     }
     let built_in = built_in(backend.clone(), spec);
     match spec.backend_config.as_ref().and_then(reference) {
         _ if built_in.found == Found::BuiltIn => built_in,
         Some((_, Some(other))) if other != namespace => Backend { found: Found::NotPermitted, ..built_in },
         Some((name, _)) => match facts.backends.get(name) {
-            Some(resource) => from_resource(backend, resource, namespace),
+            Some(resource) => from_resource(backend, resource, namespace, facts),
             None => built_in,
         },
         None => built_in,
     }
 }
 
-fn from_resource(backend: Backend, resource: &BackendFacts, namespace: &str) -> Backend {
-    let is_foreign =
-        |secret: &SecretRef| secret.namespace.as_ref().unwrap_or(&resource.namespace) != namespace;
-    let is_permitted = !resource.secret.as_ref().is_some_and(is_foreign);
+/// The backend, with the Secret that the pods in `namespace` may use.
+fn from_resource(backend: Backend, resource: &BackendFacts, namespace: &str, facts: &Facts) -> Backend {
+    let asker = facts.home.as_deref().unwrap_or(namespace);
+    let may_use = |secret: &SecretRef| {
+        let holder = secret.namespace.as_ref().unwrap_or(&resource.namespace);
+        let crossing = Crossing::Secret { namespace: holder, name: &secret.name, pods: namespace };
+        facts.consents.permit(asker, crossing)
+    };
+    let is_permitted = !resource.is_refused && resource.secret.as_ref().is_none_or(may_use);
     Backend {
         provider: provider_of(resource, &backend).to_owned(),
         url: resource.url.as_deref().map(|url| with_scheme(url, provider_of(resource, &backend))),

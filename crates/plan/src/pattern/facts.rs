@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use prism_api::{backend::PrismBackendSpec, connection::SecretRef};
 
 use crate::{
-    backend::{self, ResolvedBackend, ServiceFacts},
+    backend::{self, ResolvedBackend, ServiceView},
+    consent::Consents,
     defaults::Defaults,
     program::ProgramFacts,
 };
@@ -19,6 +20,11 @@ pub struct Facts {
     pub backends: BTreeMap<String, BackendFacts>,
     /// Host and port of the admin of its stack.
     pub admin: Option<String>,
+    /// Namespace of the stack that has placed it, where that is another one: on behalf of that namespace it
+    /// refers to things. `None`: on behalf of its own.
+    pub home: Option<String>,
+    /// What namespaces let others do in them.
+    pub consents: Consents,
     /// What this operator fills in.
     pub defaults: Defaults,
 }
@@ -34,15 +40,23 @@ pub struct BackendFacts {
     pub secret: Option<SecretRef>,
     /// The namespace of the `PrismBackend`, and of a Secret that names none.
     pub namespace: String,
+    /// Whether it refers to a Service in a namespace that does not consent to that.
+    pub is_refused: bool,
 }
 
 impl BackendFacts {
     /// What `spec` says of the backend `name` of `namespace`. `service` is what is known of the Service
     /// that its `serviceRef` names.
     #[must_use]
-    pub fn new(spec: &PrismBackendSpec, name: &str, namespace: &str, service: Option<&ServiceFacts>) -> Self {
+    pub fn new(spec: &PrismBackendSpec, name: &str, namespace: &str, service: &ServiceView) -> Self {
         let ResolvedBackend { namespace, provider, is_provider_told, address, secret, .. } =
-            backend::resolve(spec, name, namespace, service);
-        Self { provider: Some(provider).filter(|_| is_provider_told), url: address, secret, namespace }
+            backend::resolve(spec, name, namespace, service.facts());
+        Self {
+            provider: Some(provider).filter(|_| is_provider_told),
+            is_refused: *service == ServiceView::Refused && address.is_none(),
+            url: address,
+            secret,
+            namespace,
+        }
     }
 }

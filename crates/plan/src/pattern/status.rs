@@ -8,14 +8,14 @@ use prism_api::{
 
 use super::{
     Plan,
-    backend::{Backend, Found},
+    backend::{Backend, Found, not_permitted},
     facts::Facts,
 };
 use crate::{
     conditions::Conditions,
     invalid::Invalid,
     program::Rollout,
-    report::{Problem, Report, phase, reconciling, with_storage},
+    report::{Problem, Report, phase, reconciling, with_hold, with_storage},
     scaling::{self, ScalingPlan},
 };
 
@@ -31,7 +31,7 @@ pub fn status(
     let previous = pattern.status.clone().unwrap_or_default();
     let resolved = &plan.pattern;
     let workload = facts.runner.workload(resolved.kind.value).cloned().unwrap_or_default();
-    let problems = with_storage(report.problems, &plan.runner);
+    let problems = with_storage(with_hold(report.problems, plan.hold.as_deref()), &plan.runner);
     let stall = problems.iter().find_map(Problem::as_stall);
     let rollout = Rollout::of(resolved.kind.value, &facts.runner);
 
@@ -153,13 +153,7 @@ fn backend_resolved(conditions: &mut Conditions<'_>, backends: &[Backend]) {
                 "backend {name} has no address: create a PrismBackend named {name}, or set its address in spec.backendConfig"
             ),
         ),
-        Found::NotPermitted => (
-            false,
-            reason::REF_NOT_PERMITTED,
-            format!(
-                "backend {name} refers to another namespace, which has not consented: use a PrismBackend and a Secret of this namespace"
-            ),
-        ),
+        Found::NotPermitted => (false, reason::REF_NOT_PERMITTED, not_permitted(name)),
         Found::Nowhere => (
             false,
             reason::BACKEND_NOT_FOUND,

@@ -1,6 +1,6 @@
 //! The `PrismPattern`s and `PrismBackend`s that a stack makes of its lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{api::core::v1::ContainerPort, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use prism_api::{
@@ -10,8 +10,17 @@ use prism_api::{
     stack::{StackBackend, StackPattern},
 };
 
-use super::{component::or, resolved::ResolvedStack};
-use crate::{backend::is_provisioned, environment::overridden, text};
+use super::{
+    component::or,
+    locality::{Spot, names},
+    resolved::ResolvedStack,
+};
+use crate::{
+    backend::is_provisioned,
+    environment::overridden,
+    restricted::{Setting, restrict},
+    text,
+};
 
 /// A pattern of the stack, and the object behind it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +31,10 @@ pub struct PatternEntry {
     pub object: PrismPattern,
     /// What it waits for before it is made, if it is not there yet.
     pub waits_for: Option<String>,
+    /// Whether it stays as it is, because its namespace does not consent.
+    pub is_frozen: bool,
+    /// Settings of the spec that its namespace does not allow, and that are left out.
+    pub withheld: BTreeSet<Setting>,
 }
 
 /// A backend of the stack, and the object behind it.
@@ -34,15 +47,19 @@ pub struct BackendEntry {
     /// Whether the stack is ready only if it is: because somebody said so, or because the stack
     /// provides it.
     pub is_required: bool,
+    /// What it waits for before it is made.
+    pub waits_for: Option<String>,
+    /// Whether it stays as it is, because its namespace does not consent.
+    pub is_frozen: bool,
 }
 
-/// The `PrismPattern` for `entry`, in `namespace`.
+/// The `PrismPattern` for `entry`, where it lives; in a restricted form, where that is not at home.
 pub(super) fn pattern(
     stack: &ResolvedStack,
     entry: &StackPattern,
-    namespace: &str,
+    spot: &Spot,
     proxy: Option<&str>,
-) -> PrismPattern {
+) -> PatternEntry {
     let name = stack.child_name(&entry.name);
     let own = entry.spec.clone();
     let own_image = || {
@@ -50,7 +67,7 @@ pub(super) fn pattern(
         Some(stack.images.image(&format!("{pattern}-runner")))
     };
     let env = overridden(stack.telemetry(&name), &own.env);
-    let spec = PrismPatternSpec {
+    let mut spec = PrismPatternSpec {
         image: own.image.clone().or_else(own_image),
         image_pull_policy: own.image_pull_policy.or(stack.spec.image_pull_policy),
         image_pull_secrets: or(&own.image_pull_secrets, &stack.spec.image_pull_secrets),
@@ -64,12 +81,38 @@ pub(super) fn pattern(
     };
     let mut labels = common_labels(stack, "pattern");
     labels.insert(labels::PLAIN_RUNNER.to_owned(), name.clone());
+    let withheld = match spot {
+        Spot::Guest(_, consent) => restrict(&mut spec, consent.settings(), &secrets(stack, entry)),
+        Spot::Home | Spot::Frozen(_) | Spot::Waiting(_) => BTreeSet::new(),
+    };
     let hash = text::hash_of(&spec);
-    PrismPattern { metadata: metadata(stack, &name, namespace, labels, hash), spec, status: None }
+    let namespace = spot.away().unwrap_or(&stack.namespace);
+    PatternEntry {
+        name: entry.name.clone(),
+        object: PrismPattern {
+            metadata: metadata(stack, &name, namespace, labels, hash),
+            spec,
+            status: None,
+        },
+        waits_for: None,
+        is_frozen: matches!(spot, Spot::Frozen(_)),
+        withheld,
+    }
 }
 
-/// The `PrismBackend` for `entry`, in `namespace`.
-pub(super) fn backend(stack: &ResolvedStack, entry: &StackBackend, namespace: &str) -> BackendEntry {
+/// Names of the Secrets of the backends that a pattern uses.
+fn secrets(stack: &ResolvedStack, entry: &StackPattern) -> BTreeSet<String> {
+    let used = names(entry);
+    let backends = stack.spec.backends.iter().filter(|backend| used.contains(&backend.name));
+    let secrets = backends.filter_map(|backend| {
+        let inner = backend.spec.connection.as_ref().and_then(|connection| connection.secret_ref.as_ref());
+        inner.or(backend.spec.secret_ref.as_ref())
+    });
+    secrets.map(|secret| secret.name.clone()).collect()
+}
+
+/// The `PrismBackend` for `entry`, where it lives.
+pub(super) fn backend(stack: &ResolvedStack, entry: &StackBackend, spot: &Spot) -> BackendEntry {
     let spec = PrismBackendSpec {
         // Without a type of its own, a backend is what its name says.
         type_: entry.spec.type_.clone().or_else(|| Some(entry.name.clone())),
@@ -80,11 +123,17 @@ pub(super) fn backend(stack: &ResolvedStack, entry: &StackBackend, namespace: &s
     let mut labels = common_labels(stack, "backend");
     labels.insert(labels::BACKEND.to_owned(), entry.name.clone());
     let hash = text::hash_of(&spec);
+    let namespace = spot.away().unwrap_or(&stack.namespace);
     let metadata = metadata(stack, &stack.child_name(&entry.name), namespace, labels, hash);
     BackendEntry {
         name: entry.name.clone(),
         object: PrismBackend { metadata, spec, status: None },
         is_required: entry.required.unwrap_or(is_provided),
+        waits_for: match spot {
+            Spot::Waiting(refusal) => Some(refusal.clone()),
+            Spot::Home | Spot::Guest(..) | Spot::Frozen(_) => None,
+        },
+        is_frozen: matches!(spot, Spot::Frozen(_)),
     }
 }
 

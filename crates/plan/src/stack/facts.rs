@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::{defaults::Defaults, edge::Apis, program::ProgramFacts};
+use crate::{consent::Consents, defaults::Defaults, edge::Apis, program::ProgramFacts};
 
 /// All that a plan depends on, beside the stack itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,8 +19,8 @@ pub struct Facts {
     pub patterns: BTreeMap<Place, ChildFacts>,
     /// The `PrismBackend`s that this stack has made, by namespace and name.
     pub backends: BTreeMap<Place, ChildFacts>,
-    /// Namespaces that have consented to patterns of others.
-    pub consents: BTreeMap<String, Consent>,
+    /// What namespaces let others do in them.
+    pub consents: Consents,
     /// The only namespace that this operator looks at, if not all.
     pub scope: Option<String>,
     /// Optional APIs that the cluster serves.
@@ -61,20 +61,5 @@ impl ChildFacts {
     #[must_use]
     pub fn is_ready(&self, hash: Option<&String>) -> bool {
         self.is_current && self.spec_hash.as_ref() == hash && self.ready == Some(true)
-    }
-}
-
-/// The consent of a namespace to have patterns of others, and its Secrets used by them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Consent {
-    /// The namespaces that may come; `None`: all.
-    pub allowed: Option<Vec<String>>,
-}
-
-impl Consent {
-    /// Whether it is meant for `namespace`.
-    #[must_use]
-    pub fn includes(&self, namespace: &str) -> bool {
-        self.allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|known| known == namespace))
     }
 }

@@ -9,6 +9,7 @@ mod facts;
 mod front;
 mod locality;
 mod order;
+mod ownership;
 mod parts;
 mod rbac;
 mod removals;
@@ -27,7 +28,8 @@ use prism_api::{
 
 pub use approval::Approval;
 pub use entries::{BackendEntry, PatternEntry};
-pub use facts::{ChildFacts, Consent, Facts, Place};
+pub use facts::{ChildFacts, Facts, Place};
+pub use ownership::{Candidate, owns, reaches};
 pub use resolved::{ResolvedStack, child_name};
 pub use status::{is_progress_only, refused, status};
 
@@ -133,22 +135,19 @@ pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
         .map(|console| front::console(&stack, console, of_admin, proxy.as_ref(), &facts.console))
         .transpose()?;
 
-    let backends: Vec<_> = stack
-        .spec
-        .backends
-        .iter()
-        .map(|backend| entries::backend(&stack, backend, locality.backend(&backend.name)))
-        .collect();
+    let backends = stack.spec.backends.iter();
+    let backends: Vec<_> =
+        backends.map(|backend| entries::backend(&stack, backend, locality.backend(&backend.name))).collect();
     let endpoint = proxy.as_ref().map(|proxy| component::endpoint(&stack, proxy));
     let patterns: Vec<_> = stack
         .spec
         .patterns
         .iter()
         .map(|pattern| {
-            let namespace = locality.pattern(pattern);
-            let object = entries::pattern(&stack, pattern, &namespace, endpoint.as_deref());
-            let waits_for = order::of_pattern(&object, pattern, proxy.as_ref(), &backends, facts);
-            PatternEntry { name: pattern.name.clone(), object, waits_for }
+            let spot = locality.pattern(&stack, pattern, facts);
+            let entry = entries::pattern(&stack, pattern, &spot, endpoint.as_deref());
+            let waits_for = order::of_pattern(&entry.object, pattern, proxy.as_ref(), &backends, facts);
+            PatternEntry { waits_for, ..entry }
         })
         .collect();
     problems.append(&mut locality.problems);

@@ -56,7 +56,7 @@ pub(super) fn patterns(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
 pub(super) fn backends(plan: &Plan, facts: &Facts) -> Vec<ComponentStatus> {
     let status = |entry: &BackendEntry| {
         let child = facts.backends.get(&place(&entry.object.metadata));
-        of_child(plan, &entry.name, "PrismBackend", &entry.object.metadata, child, None)
+        of_child(plan, &entry.name, "PrismBackend", &entry.object.metadata, child, entry.waits_for.as_deref())
     };
     plan.backends.iter().map(status).collect()
 }

@@ -49,6 +49,18 @@ pub(super) fn of(
             "spec.observability.tracing.endpoint: port 14268 is Jaeger's old protocol, and programs send OTLP: use port 4317 or 4318".to_owned(),
         ));
     }
+    for entry in patterns.iter().filter(|entry| !entry.withheld.is_empty()) {
+        let words: Vec<_> = entry.withheld.iter().map(|setting| setting.word()).collect();
+        let (words, namespace) = (words.join(", "), entry.object.metadata.namespace.as_deref());
+        warnings.push((
+            reason::SETTINGS_WITHHELD,
+            format!(
+                "pattern {} runs without {words}: namespace {} does not allow it to others; add it to the annotation prism.io/allowed-settings there, or remove it here",
+                entry.name,
+                namespace.unwrap_or_default()
+            ),
+        ));
+    }
     for entry in patterns {
         let child = facts.patterns.get(&place(&entry.object.metadata));
         let complaint = child.and_then(|child| child.complaint.as_ref());

@@ -44,7 +44,7 @@ fn a_password_in_an_address_is_not_reported(#[case] spec: Value) {
         connection_string: Some("redis://me:canary5Password@cache".to_owned()),
         ..ServiceFacts::default()
     };
-    let facts = Facts { service: Some(service), ..facts() };
+    let facts = Facts { service: ServiceView::Found(service), ..facts() };
     let status = status_of(&backend, &facts);
     assert!(!json!(status).to_string().contains(CANARY));
     assert!(plan(&backend, &facts).unwrap().backend.address.unwrap().contains(CANARY), "pods need it");
@@ -64,7 +64,7 @@ fn pattern_env(spec: Value, namespace: &str) -> Vec<EnvVar> {
         "spec": {"pattern": "keyvalue", "backend": "store"},
     }))
     .unwrap();
-    let backend = BackendFacts::new(&backend("store", spec).spec, "store", "shop", None);
+    let backend = BackendFacts::new(&backend("store", spec).spec, "store", "shop", &ServiceView::None);
     let facts =
         pattern::Facts { backends: [("store".to_owned(), backend)].into(), ..pattern::Facts::default() };
     match pattern::plan(&pattern, &facts).unwrap().runner.children.workload {
