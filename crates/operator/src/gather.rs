@@ -33,7 +33,7 @@ use crate::{context::Context, kinds, managed::Managed, ownership, scaling::seen,
 pub(crate) fn pattern(pattern: &PrismPattern, owner: &Owner, ctx: &Context) -> Facts {
     let stack = ownership::stack_of(ctx, kinds::PRISM_PATTERN, &pattern.metadata);
     let stack = stack.as_ref().and_then(|stack| stack.0.as_ref().ok());
-    let home = stack.and_then(|stack| stack.namespace());
+    let home = stack.and_then(ResourceExt::namespace);
     let home = home.filter(|home| **home != *owner.key.namespace);
     let asker = home.as_deref().unwrap_or(&owner.key.namespace);
     let consents = consents(ctx);
@@ -92,8 +92,8 @@ fn may_read(
     consents: &Consents,
 ) -> bool {
     let maker = ownership::stack_of(ctx, kinds::PRISM_BACKEND, &backend.metadata);
-    let maker = maker.as_ref().and_then(|maker| maker.0.as_ref().ok()).and_then(|maker| maker.uid());
-    let is_own = maker.is_some() && maker == stack.and_then(|stack| stack.uid());
+    let maker = maker.as_ref().and_then(|maker| maker.0.as_ref().ok()).and_then(ResourceExt::uid);
+    let is_own = maker.is_some() && maker == stack.and_then(ResourceExt::uid);
     let namespace = backend.namespace().unwrap_or_default();
     consents.permit(asker, Crossing::Backend { namespace: &namespace, is_own })
 }

@@ -74,6 +74,10 @@ async fn patterns_move_to_their_backend_when_its_namespace_consents_and_never_be
             .is_some_and(|c| c.reason == reason::REF_NOT_PERMITTED)
     };
     world.see("shop", "main-orders", "says that it may not use the backend", is_refused).await;
+    let is_held = |pattern: Option<&PrismPattern>| {
+        let status = pattern.and_then(|pattern| pattern.status.clone()).unwrap_or_default();
+        find(&status.conditions, condition::STALLED).is_some_and(|c| c.reason == reason::REF_NOT_PERMITTED)
+    };
     let is_ready = |pattern: Option<&PrismPattern>| {
         pattern.and_then(|p| p.status.as_ref()).is_some_and(|s| is_true(&s.conditions, condition::READY))
     };
@@ -112,10 +116,38 @@ async fn patterns_move_to_their_backend_when_its_namespace_consents_and_never_be
     stack_with(&world, condition::READY, "True", reason::ALL_READY).await;
     world.see("data-postgres", "main-orders", "is Ready", is_ready).await;
 
-    // Consent that is withdrawn stops nothing that runs, and is told.
+    // Consent that is withdrawn stops nothing that runs, and changes nothing: not by an edit, not by a hand.
+    let before: StatefulSet = world.api("data-postgres").get("main-orders").await.unwrap();
     allow(&world, Some("nobody")).await;
     stack_with(&world, condition::STALLED, "True", reason::REF_NOT_PERMITTED).await;
-    world.see("data-postgres", "main-orders", "still runs", is_ready).await;
+    world.see("data-postgres", "main-orders", "says that nothing is changed", is_held).await;
+    let withdrawn = world.mark();
+    let mut edited = spec();
+    edited["patterns"][0]["replicas"] = json!(7);
+    edited["patterns"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "late", "type": "consumer", "backend": "main-db"}));
+    world.put::<PrismStack>("shop", "main", edited).await;
+    world.see("shop", "main-late", "runs at home", |pattern: Option<&PrismPattern>| pattern.is_some()).await;
+    stack_with(&world, condition::STALLED, "True", reason::REF_NOT_PERMITTED).await;
+    let touched =
+        world.writes_since(withdrawn).into_iter().filter(|write| write.namespace == "data-postgres");
+    let touched: Vec<_> =
+        touched.filter(|write| write.subresource != "status").map(|write| write.uri).collect();
+    assert_eq!(touched, Vec::<String>::new(), "nothing is written where consent was withdrawn");
+    let after: StatefulSet = world.api("data-postgres").get("main-orders").await.unwrap();
+    assert_eq!(after.metadata.generation, before.metadata.generation);
+    assert_eq!(after.status.unwrap().available_replicas, Some(2), "what runs, runs on");
+
+    // Consent that is given again carries the edit out.
+    allow(&world, Some("shop")).await;
+    stack_with(&world, condition::READY, "True", reason::ALL_READY).await;
+    world
+        .see("data-postgres", "main-orders", "follows the edit", |set: Option<&StatefulSet>| {
+            set.and_then(|set| set.spec.as_ref()?.replicas) == Some(7)
+        })
+        .await;
 
     // The stack goes, in all namespaces.
     world.api::<PrismStack>("shop").delete("main", &DeleteParams::default()).await.unwrap();
