@@ -68,11 +68,12 @@ pub(crate) fn is_of(stack: &PrismStack, key: &ObjectKey, seen: &Observed) -> boo
     owns(stack, candidate)
 }
 
-/// Whether a mark says that `owner` has made `key`, in a namespace where `owner` has nothing: then it is
-/// nobody's business here.
+/// Whether the child `key` says that `owner` has made it in a way, or in a namespace, in which `owner` makes
+/// nothing: then it is left alone. At home, a stack refers to its children and marks none.
 pub(crate) fn is_out_of_reach(ctx: &Context, owner: &Owner, key: &ObjectKey) -> bool {
     if key.namespace == owner.key.namespace {
-        return false;
+        let is_marked = || ctx.engine.ledger().get(key).is_some_and(|seen| seen.is_marked);
+        return owner.key.kind == kinds::PRISM_STACK && is_marked();
     }
     let stack = Some(owner).filter(|owner| owner.key.kind == kinds::PRISM_STACK);
     let stack = stack.and_then(|owner| ctx.stacks.get(&owner.key.namespace, &owner.key.name));

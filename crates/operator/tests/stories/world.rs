@@ -161,6 +161,12 @@ impl World {
         self.cluster.audit().unwrap().writes_of(USER, mark).unwrap().objects
     }
 
+    /// What the operator asked for at all since `mark`, watches apart: those never end.
+    pub(crate) fn requests_since(&self, mark: Mark) -> Vec<Entry> {
+        let all = self.cluster.audit().unwrap().since(mark, |user| user == USER).unwrap();
+        all.into_iter().filter(|entry| entry.verb != "watch").collect()
+    }
+
     /// The same world with another operator.
     pub(crate) async fn with_operator(self, config: Config) -> Self {
         let Self { cluster, client, operator } = self;
