@@ -7,7 +7,7 @@ use prism_engine::{lease::LeaseConfig, logging};
 use prism_operator::{
     Config, ExternalMetricsConfig, ExternalScalerConfig, Operator, OutletConfig, ServiceAddress, Trust,
 };
-use prism_plan::defaults::Defaults;
+use prism_plan::{defaults::Defaults, refusals::Refusals};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct RunArguments {
     /// Level, or filter such as info,kube=debug.
     #[arg(long, env = "LOG_LEVEL", default_value = "info", alias = "zap-log-level")]
@@ -88,6 +89,16 @@ struct RunArguments {
     /// prism-operator.NAMESPACE.svc and localhost.
     #[arg(long)]
     serving_name: Vec<String>,
+    /// Refuse podTemplate, privileges, hostPath volumes and host ports in custom resources.
+    #[arg(long)]
+    refuse_pod_patches: bool,
+    /// Refuse ServiceAccounts, and Secrets that no backend names, in custom resources.
+    #[arg(long)]
+    refuse_foreign_credentials: bool,
+    /// Refuse annotations of an Ingress, ClusterIssuers, ClusterTriggerAuthentications and Gateways of other
+    /// namespaces in custom resources.
+    #[arg(long)]
+    refuse_cluster_references: bool,
 }
 
 #[tokio::main]
@@ -147,7 +158,15 @@ impl RunArguments {
             concurrency: self.concurrency.max(1),
             watch_timeout: seconds(self.watch_timeout),
             stale_after: seconds(self.watch_stale_after),
-            defaults: Defaults { image_registry: self.image_registry, version: self.image_version },
+            defaults: Defaults {
+                image_registry: self.image_registry,
+                version: self.image_version,
+                refusals: Refusals {
+                    pod_patches: self.refuse_pod_patches,
+                    foreign_credentials: self.refuse_foreign_credentials,
+                    cluster_references: self.refuse_cluster_references,
+                },
+            },
             outlets,
             trust: Trust { ca_file: self.admin_ca_file },
             ..Config::default()

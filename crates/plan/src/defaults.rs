@@ -1,4 +1,6 @@
-//! What an operator installation fills in where a spec is silent.
+//! What an operator installation fills in where a spec is silent, and what it refuses.
+
+use crate::refusals::Refusals;
 
 /// Defaults of this operator, set by its flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,11 +9,17 @@ pub struct Defaults {
     pub image_registry: String,
     /// Tag of images that are not named: the version this operator was released with.
     pub version: String,
+    /// What it refuses.
+    pub refusals: Refusals,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { image_registry: "ghcr.io/prism".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+        Self {
+            image_registry: "ghcr.io/prism".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            refusals: Refusals::default(),
+        }
     }
 }
 

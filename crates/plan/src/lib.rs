@@ -18,6 +18,7 @@ mod owner;
 pub mod pattern;
 pub mod program;
 pub mod quantity;
+pub mod refusals;
 pub mod report;
 pub mod restricted;
 pub mod scaling;

@@ -20,6 +20,7 @@ use crate::{
     invalid::Invalid,
     owner,
     program::{replicas, workload_name},
+    refusals::Refusals,
     scaling::{Control, active_scaler, control},
 };
 
@@ -67,6 +68,8 @@ pub struct ResolvedPattern {
     pub labels: BTreeMap<String, String>,
     /// Labels by which Services and budgets find the pods.
     pub pod_selector: BTreeMap<String, String>,
+    /// What this operator refuses.
+    pub refusals: Refusals,
     /// The rest, as written.
     pub spec: PrismPatternSpec,
 }
@@ -115,6 +118,7 @@ impl ResolvedPattern {
             scaler,
             control: control(pattern.metadata.annotations.as_ref(), None)?,
             admin: facts.admin.clone(),
+            refusals: facts.defaults.refusals,
             name,
             spec,
         })

@@ -25,6 +25,7 @@ pub(super) fn program(
     let spec = &pattern.spec;
     let probes = spec.probes.clone().unwrap_or_default();
     let default = profile::probes(pattern);
+    let secrets = pattern.backends.iter().filter_map(|backend| backend.secret.as_ref());
     let mut program = Program {
         field: "spec".to_owned(),
         name: pattern.workload.clone(),
@@ -70,6 +71,8 @@ pub(super) fn program(
         pattern: pattern.name.clone(),
         admin: pattern.admin.clone(),
         replicas: pattern.replicas,
+        secrets: secrets.map(|secret| secret.name.clone()).collect(),
+        refusals: pattern.refusals,
         ..Program::default()
     };
     if !files.is_empty() {

@@ -18,7 +18,7 @@ mod service_account;
 mod storage;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{
     api::core::v1::{
@@ -43,6 +43,7 @@ pub use storage::{Replace, StorageVerdict, VOLUME};
 
 use crate::{
     invalid::Invalid,
+    refusals::{self, Refusals},
     scaling::{Control, Queue, Scaling, ScalingPlan},
     text::bounded,
     types::ScaleTarget,
@@ -144,6 +145,10 @@ pub struct Program {
     pub votes: bool,
     /// Annotations of the workload.
     pub annotations: BTreeMap<String, String>,
+    /// Secrets of its backends.
+    pub secrets: BTreeSet<String>,
+    /// What the operator refuses of what the spec says.
+    pub refusals: Refusals,
 }
 
 /// A port that Services offer.
@@ -180,6 +185,7 @@ impl Program {
     /// # Errors
     /// When its block contradicts itself in a way that the schema cannot see.
     pub fn plan(self, facts: &ProgramFacts) -> Result<ProgramPlan, Invalid> {
+        refusals::check(&self)?;
         let storage = storage::judge(&self, facts);
         let mut scaling = self.scaling().plan(&facts.scaling)?;
         let children = Children {

@@ -113,6 +113,8 @@ pub(super) fn program(stack: &ResolvedStack, role: &Role, spec: &ComponentSpec) 
         service,
         disruption_budget: spec.disruption_budget.clone().unwrap_or_default(),
         replicas: spec.replicas.unwrap_or(1),
+        secrets: stack.secrets(|_| true),
+        refusals: stack.images.refusals,
         ..Program::default()
     }
 }

@@ -81,8 +81,10 @@ pub(super) fn pattern(
     };
     let mut labels = common_labels(stack, "pattern");
     labels.insert(labels::PLAIN_RUNNER.to_owned(), name.clone());
+    let used = names(entry);
+    let secrets = stack.secrets(|backend| used.contains(&backend.name));
     let withheld = match spot {
-        Spot::Guest(_, consent) => restrict(&mut spec, consent.settings(), &secrets(stack, entry)),
+        Spot::Guest(_, consent) => restrict(&mut spec, consent.settings(), &secrets),
         Spot::Home | Spot::Frozen(_) | Spot::Waiting(_) => BTreeSet::new(),
     };
     let hash = text::hash_of(&spec);
@@ -98,17 +100,6 @@ pub(super) fn pattern(
         is_frozen: matches!(spot, Spot::Frozen(_)),
         withheld,
     }
-}
-
-/// Names of the Secrets of the backends that a pattern uses.
-fn secrets(stack: &ResolvedStack, entry: &StackPattern) -> BTreeSet<String> {
-    let used = names(entry);
-    let backends = stack.spec.backends.iter().filter(|backend| used.contains(&backend.name));
-    let secrets = backends.filter_map(|backend| {
-        let inner = backend.spec.connection.as_ref().and_then(|connection| connection.secret_ref.as_ref());
-        inner.or(backend.spec.secret_ref.as_ref())
-    });
-    secrets.map(|secret| secret.name.clone()).collect()
 }
 
 /// The `PrismBackend` for `entry`, where it lives.

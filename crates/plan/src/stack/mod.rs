@@ -37,6 +37,7 @@ use crate::{
     edge::{self, Edge, Missing},
     invalid::Invalid,
     program::{Program, ProgramFacts, ProgramPlan, quorum},
+    refusals,
 };
 use locality::Locality;
 
@@ -257,5 +258,8 @@ fn plan_edge(
         apis: facts.apis,
     };
     edge::check(&edge)?;
+    if let Some(ingress) = edge.ingress {
+        refusals::check_ingress(ingress, &stack.namespace, stack.images.refusals)?;
+    }
     Ok(edge::plan(&edge))
 }

@@ -1,17 +1,17 @@
 //! A stack with one spelling of everything: what the builders work from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{api::core::v1::EnvVar, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use prism_api::{
     labels, names,
     observability::Observability,
-    stack::{Approval, PlannedAction, PrismStack, PrismStackSpec},
+    stack::{Approval, PlannedAction, PrismStack, PrismStackSpec, StackBackend},
     workload::RuntimeProfile,
 };
 
 use super::facts::Facts;
-use crate::{defaults::Defaults, owner, text::bounded};
+use crate::{backend::secret_name, defaults::Defaults, owner, text::bounded};
 
 /// Names of Services, and of the objects that Services are named after, are DNS labels.
 const NAME_LIMIT: usize = 63;
@@ -45,7 +45,7 @@ pub struct ResolvedStack {
     pub generation: i64,
     /// Conventions of the programs.
     pub profile: RuntimeProfile,
-    /// What images are called that no spec names.
+    /// What images are called that no spec names, and what this operator refuses.
     pub images: Defaults,
     /// Whether somebody chose those, rather than the operator.
     pub has_own_images: bool,
@@ -74,6 +74,7 @@ impl ResolvedStack {
                     .clone()
                     .unwrap_or_else(|| facts.defaults.image_registry.clone()),
                 version: spec.version.clone().unwrap_or_else(|| facts.defaults.version.clone()),
+                refusals: facts.defaults.refusals,
             },
             has_own_images: spec.image_registry.is_some() || spec.version.is_some(),
             spec,
@@ -132,6 +133,21 @@ impl ResolvedStack {
     #[must_use]
     pub fn owner_reference(&self) -> OwnerReference {
         owner::reference("PrismStack", &self.name, &self.uid)
+    }
+
+    /// Names of the Secrets of its backends that `is_meant` picks: those that they name, and those that the
+    /// operator makes for their servers.
+    #[must_use]
+    pub fn secrets(&self, is_meant: impl Fn(&StackBackend) -> bool) -> BTreeSet<String> {
+        let backends = self.spec.backends.iter().filter(|backend| is_meant(backend));
+        let named = |backend: &StackBackend| {
+            let inner =
+                backend.spec.connection.as_ref().and_then(|connection| connection.secret_ref.as_ref());
+            inner.or(backend.spec.secret_ref.as_ref()).map(|secret| secret.name.clone())
+        };
+        backends
+            .map(|backend| named(backend).unwrap_or_else(|| secret_name(&self.child_name(&backend.name))))
+            .collect()
     }
 
     /// Labels of whatever belongs to the stack as a whole, or to its `component`.
