@@ -92,11 +92,11 @@ struct RunArguments {
     /// Refuse podTemplate, privileges, hostPath volumes and host ports in custom resources.
     #[arg(long)]
     refuse_pod_patches: bool,
-    /// Refuse ServiceAccounts, and Secrets that no backend names, in custom resources.
+    /// Refuse service accounts of others, and Secrets that no backend names, in custom resources.
     #[arg(long)]
     refuse_foreign_credentials: bool,
-    /// Refuse annotations of an Ingress, ClusterIssuers, ClusterTriggerAuthentications and Gateways of other
-    /// namespaces in custom resources.
+    /// Refuse annotations of an Ingress, and issuers, trigger credentials and gateways of the whole cluster or
+    /// of another namespace, in custom resources.
     #[arg(long)]
     refuse_cluster_references: bool,
 }
