@@ -2,9 +2,12 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -160,26 +163,40 @@ pub(crate) async fn launch<const N: usize>(
         let ports = free_ports()?;
         let mut component = Component::spawn(folder, &program(ports))?;
         match component.until_ready(async || is_ready(ports).await).await {
-            Err(_) if attempts_left > 0 && component.lost_its_port() => {}
+            // Whoever took the port may be what has answered.
+            Ok(()) | Err(_) if attempts_left > 0 && component.lost_its_port() => {}
             Err(error) => return Err(error),
             Ok(()) => return Ok((component, ports)),
         }
     }
 }
 
-/// Ports of loopback that are free right now: nobody promises that they still are when they are used.
+/// Where ports are looked for: below the range from which the system itself takes ports for connections, which
+/// a port that is free now may be taken by before a component listens on it.
+const PORTS: Range<u32> = 10_000..30_000;
+
+/// Ports of loopback that are free right now. None is given out twice by this process; nobody promises that
+/// no other process takes them.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let free = || -> std::io::Result<[u16; N]> {
-        let mut held = Vec::with_capacity(N);
-        let mut ports = [0; N];
-        for port in &mut ports {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            *port = listener.local_addr()?.port();
-            held.push(listener);
+    static GIVEN: OnceLock<AtomicU32> = OnceLock::new();
+    // Processes begin at different places.
+    let given = GIVEN.get_or_init(|| AtomicU32::new(std::process::id().wrapping_mul(499)));
+    let free = || {
+        let mut listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        for _ in PORTS {
+            let next = PORTS.start + given.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+            listener = TcpListener::bind((Ipv4Addr::LOCALHOST, u16::try_from(next).unwrap_or_default()));
+            if listener.is_ok() {
+                break;
+            }
         }
-        Ok(ports)
+        listener?.local_addr()
     };
-    free().map_err(io("open a port of", "127.0.0.1"))
+    let mut ports = [0; N];
+    for port in &mut ports {
+        *port = free().map_err(io("open a port of", "127.0.0.1"))?.port();
+    }
+    Ok(ports)
 }
 
 /// Log of a component of the cluster in `folder`.

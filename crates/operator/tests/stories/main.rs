@@ -12,6 +12,7 @@ mod crash;
 mod drift;
 mod forged;
 mod gauged;
+mod guests;
 mod health;
 mod integrations;
 mod leadership;
