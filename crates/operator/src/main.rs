@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use prism_dial::{Policy, Range};
 use prism_engine::{lease::LeaseConfig, logging};
 use prism_operator::{
     Config, ExternalMetricsConfig, ExternalScalerConfig, Operator, OutletConfig, ServiceAddress, Trust,
@@ -88,6 +89,14 @@ struct RunArguments {
     /// prism-operator.NAMESPACE.svc and localhost.
     #[arg(long)]
     serving_name: Vec<String>,
+    /// Range of addresses that a spec may name although they are refused by default: loopback, link-local, metadata
+    /// of clouds, multicast, the operator's own. A CIDR or an address; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    dial_allow: Vec<Range>,
+    /// Range of addresses that the operator never connects to for a spec, whatever --dial-allow says; may be
+    /// repeated.
+    #[arg(long, value_name = "CIDR")]
+    dial_deny: Vec<Range>,
 }
 
 #[tokio::main]
@@ -150,6 +159,7 @@ impl RunArguments {
             defaults: Defaults { image_registry: self.image_registry, version: self.image_version },
             outlets,
             trust: Trust { ca_file: self.admin_ca_file },
+            dial: Policy { allow: self.dial_allow, deny: self.dial_deny },
             ..Config::default()
         }
     }

@@ -10,6 +10,7 @@ pub mod because;
 pub mod cluster;
 pub mod conditions;
 pub mod defaults;
+pub mod dialed;
 pub mod edge;
 mod environment;
 pub mod invalid;

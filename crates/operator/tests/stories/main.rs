@@ -8,6 +8,7 @@ mod bad_input;
 mod changes;
 mod collocation;
 mod crash;
+mod dialing;
 mod drift;
 mod gauged;
 mod health;
