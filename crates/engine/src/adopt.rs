@@ -1,15 +1,15 @@
 //! Taking over what somebody else has made: only what says that it is meant, and never unseen.
 //!
 //! An object that nobody controls, and that carries the operator's own value of one label, may be
-//! taken over. What that would change in it is asked of the API server by a dry run. If it is nothing,
-//! the object is taken over at once; otherwise its owner is told field by field, and the object is
-//! taken over when it carries an annotation that agrees.
+//! taken over. What that would change in it is asked of the API server by a dry run. There is always something: the
+//! object gets a controller, and goes when that goes. So its owner is told field by field, labels and annotations
+//! included, and the object is taken over when it carries an annotation that agrees.
 
 use kube::{
     Api,
     api::{DynamicObject, Patch, PatchParams},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     Engine,
@@ -42,14 +42,12 @@ impl Engine {
         let params = PatchParams::apply(self.ledger.manager()).force().dry_run();
         let body = Patch::Apply(child.updating_body(self.ledger.stamp(), &found.uid()));
         let after = api.patch(&child.key.name, &params, &body).await.map_err(|error| refused(&error))?;
-        let mut fields = Vec::new();
-        differences("", &before.data, &after.data, &mut fields);
-        fields.retain(|field| !field.starts_with("status"));
+        let fields = changes(&before, &after, self.ledger.stamp());
         let annotations = found.metadata.annotations.as_ref();
         let agrees = annotations
             .and_then(|all| all.get(signature.adoption_consent))
             .is_some_and(|word| word == "true");
-        if fields.is_empty() || agrees {
+        if agrees {
             tracing::info!(
                 kind = child.key.kind.name,
                 object = &*child.key.name,
@@ -98,6 +96,29 @@ fn named(fields: &[String]) -> String {
     }
 }
 
+/// Paths of what an apply that makes `after` of `before` changes. Of the metadata, what people and controllers go by;
+/// the rest moves by itself, and so does the annotation `stamp`.
+fn changes(before: &DynamicObject, after: &DynamicObject, stamp: &str) -> Vec<String> {
+    let mut fields = Vec::new();
+    differences("", &before.data, &after.data, &mut fields);
+    fields.retain(|field| !field.starts_with("status"));
+    let is_stamp = |path: &String| path.strip_prefix("metadata.annotations.") == Some(stamp);
+    let parts = [
+        ("metadata.annotations", json!(before.metadata.annotations), json!(after.metadata.annotations)),
+        ("metadata.labels", json!(before.metadata.labels), json!(after.metadata.labels)),
+    ];
+    if before.metadata.owner_references != after.metadata.owner_references {
+        fields.push("metadata.ownerReferences".to_owned());
+    }
+    for (path, before, after) in parts {
+        // One that has none at all is like one that has an empty map: its entries are named, and not the map.
+        let map = |value: Value| if value.is_null() { json!({}) } else { value };
+        differences(path, &map(before), &map(after), &mut fields);
+    }
+    fields.retain(|field| !is_stamp(field));
+    fields
+}
+
 /// Paths at which `before` and `after` differ, never values: they may be secret.
 fn differences(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
     match (before, after) {
@@ -126,7 +147,6 @@ fn differences(path: &str, before: &Value, after: &Value, found: &mut Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn differences_are_named_by_path_and_never_by_value() {
@@ -137,5 +157,40 @@ mod tests {
         let mut found = Vec::new();
         differences("", &before, &after, &mut found);
         assert_eq!(found, ["spec.containers[0].env", "spec.containers[0].image", "spec.paused"]);
+    }
+
+    #[test]
+    fn labels_annotations_and_the_controller_count_and_bookkeeping_does_not() {
+        let object = |metadata: Value| -> DynamicObject {
+            let body = json!({
+                "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata,
+                "spec": {"ingressClassName": "nginx"}, "status": {"loadBalancer": metadata["resourceVersion"]},
+            });
+            serde_json::from_value(body).unwrap()
+        };
+        let before = object(json!({
+            "name": "shop", "resourceVersion": "1", "generation": 1, "labels": {"app": "prism"},
+            "annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "secret", "theirs": "stays"},
+        }));
+        let after = object(json!({
+            "name": "shop", "resourceVersion": "2", "generation": 2,
+            "managedFields": [{"manager": "prism-operator"}],
+            "labels": {"app": "prism", "app.kubernetes.io/managed-by": "prism-operator"},
+            "annotations": {
+                "nginx.ingress.kubernetes.io/proxy-body-size": "8m", "theirs": "stays", "prism.io/applied": "abc",
+            },
+            "ownerReferences": [{"apiVersion": "prism.io/v1alpha1", "kind": "PrismStack", "name": "shop", "uid": "u"}],
+        }));
+        assert_eq!(
+            changes(&before, &after, "prism.io/applied"),
+            [
+                "metadata.ownerReferences",
+                "metadata.annotations.nginx.ingress.kubernetes.io/proxy-body-size",
+                "metadata.labels.app.kubernetes.io/managed-by",
+            ]
+        );
+        let bare = object(json!({"name": "shop"}));
+        assert!(changes(&bare, &after, "prism.io/applied").contains(&"metadata.labels.app".to_owned()));
+        assert!(changes(&after, &after, "prism.io/applied").is_empty());
     }
 }

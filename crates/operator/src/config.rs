@@ -30,6 +30,8 @@ pub struct Config {
     pub trust: Trust,
     /// How others may ask for metrics.
     pub outlets: OutletConfig,
+    /// Which addresses that a spec names are connected to.
+    pub dial: prism_dial::Policy,
 }
 
 impl Default for Config {
@@ -45,6 +47,7 @@ impl Default for Config {
             defaults: Defaults::default(),
             trust: Trust::default(),
             outlets: OutletConfig::default(),
+            dial: prism_dial::Policy::default(),
         }
     }
 }

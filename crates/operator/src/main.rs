@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use prism_dial::{Policy, Range};
 use prism_engine::{lease::LeaseConfig, logging};
 use prism_operator::{
     Config, ExternalMetricsConfig, ExternalScalerConfig, Operator, OutletConfig, ServiceAddress, Trust,
@@ -99,6 +100,14 @@ struct RunArguments {
     /// of another namespace, in custom resources.
     #[arg(long)]
     refuse_cluster_references: bool,
+    /// Range of addresses that a spec may name although they are refused by default: loopback, link-local, metadata
+    /// of clouds, multicast, the operator's own. A CIDR or an address; may be repeated.
+    #[arg(long, value_name = "CIDR")]
+    dial_allow: Vec<Range>,
+    /// Range of addresses that the operator never connects to for a spec, whatever --dial-allow says; may be
+    /// repeated.
+    #[arg(long, value_name = "CIDR")]
+    dial_deny: Vec<Range>,
 }
 
 #[tokio::main]
@@ -169,6 +178,7 @@ impl RunArguments {
             },
             outlets,
             trust: Trust { ca_file: self.admin_ca_file },
+            dial: Policy { allow: self.dial_allow, deny: self.dial_deny },
             ..Config::default()
         }
     }

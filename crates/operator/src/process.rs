@@ -1,6 +1,10 @@
 //! The life of an operator process.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::HeaderValue;
 use kube::Client;
@@ -19,7 +23,10 @@ use prism_engine::{
     watch::Scope,
     worker,
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::TcpListener,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -37,6 +44,9 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("prism-operator/", e
 
 /// How long looks that have begun may take to end when the process is asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Time between two rounds in which unused connections and answers go.
+const LET_GO: Duration = Duration::from_mins(1);
 
 /// Why the operator stopped, if it was not asked to.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +144,7 @@ impl Operator {
             scaled_objects: Cache::default(),
             authentications: Cache::default(),
             secret_keys: SecretKeys::new(client.clone()),
-            sources: Sources::new(&config.trust).map_err(Error::Trust)?,
+            sources: Sources::new(&config.trust, config.dial.clone()).map_err(Error::Trust)?,
             looks,
             outlets,
             pods: Cache::default(),
@@ -163,6 +173,7 @@ impl Operator {
                 tracing::error!(%error, "Endpoints stopped");
             }
         });
+        background.spawn(let_go(context.clone(), shutdown.clone()));
         // The lease has a client of its own: it must not be fenced by its own loss.
         let leadership = match config.lease.clone() {
             Some(lease) => Some(Leadership::new(unfenced(cluster)?, lease)),
@@ -264,6 +275,15 @@ impl Operator {
         }
         leadership.release().await;
         Ok(())
+    }
+}
+
+/// Lets go, now and then, of what nobody uses any more.
+async fn let_go(context: Arc<Context>, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(sleep(LET_GO)).await.is_some() {
+        let now = Instant::now();
+        context.sources.let_go(now);
+        context.secret_keys.let_go(now);
     }
 }
 

@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod conditions;
 pub mod consent;
 pub mod defaults;
+pub mod dialed;
 pub mod edge;
 mod environment;
 pub mod invalid;

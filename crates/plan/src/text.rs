@@ -1,5 +1,6 @@
 //! Names and label values that Kubernetes accepts.
 
+pub use prism_scale::without_credentials;
 use sha2::{Digest, Sha256};
 
 /// Hexadecimal digits of the hash that keeps shortened names apart.
@@ -38,26 +39,6 @@ pub fn label_value(text: &str) -> String {
     bounded(replaced.trim_matches(|c: char| !c.is_ascii_alphanumeric()), 63)
 }
 
-/// `text` with credentials in addresses blotted out: `redis://user:password@host` has none any more. Rather
-/// too much than too little: all before the last `@` of an address goes.
-#[must_use]
-pub fn without_credentials(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        out.push_str("://");
-        let end = part.find(|c: char| c.is_whitespace() || "\"'<>".contains(c)).unwrap_or(part.len());
-        match part[..end].rfind('@') {
-            Some(at) => {
-                out.push_str("***");
-                out.push_str(&part[at..]);
-            }
-            None => out.push_str(part),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,13 +50,6 @@ mod tests {
         assert_eq!(bounded("web", 63), "web");
         assert_eq!(bounded(&one, 63).len(), 63);
         assert_ne!(bounded(&one, 63), bounded(&two, 63));
-    }
-
-    #[test]
-    fn credentials_in_addresses_are_blotted_out() {
-        let text = "dial redis://user:p@ss@10.0.0.1:6379: refused; see https://docs.example/a";
-        let clean = "dial redis://***@10.0.0.1:6379: refused; see https://docs.example/a";
-        assert_eq!(without_credentials(text), clean);
     }
 
     proptest! {

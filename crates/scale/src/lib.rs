@@ -15,7 +15,9 @@ pub mod decide;
 mod invalid;
 mod number;
 pub mod policy;
+mod text;
 
-pub use decide::{Decision, Observation, Problem, Reading, State, decide, is_same_decision};
+pub use decide::{Decision, Observation, Problem, ProblemKind, Reading, State, decide, is_same_decision};
 pub use invalid::Invalid;
 pub use policy::{Hold, InForce, Limits, Policy, Target, Window, limits_at};
+pub use text::without_credentials;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use prism_api::{autoscaling::ScalingMode, scaling::HeldBy};
 use prism_scale::{
-    Hold, Limits, Observation, Policy, Problem, Reading, State, Target, decide,
+    Hold, Limits, Observation, Policy, Problem, ProblemKind, Reading, State, Target, decide,
     policy::{Change, Pace, PolicyMetric, Rules, Select},
 };
 use proptest::prelude::*;
@@ -156,7 +156,7 @@ proptest! {
             at += seconds(step);
             let mut seen = look(at, replicas, value);
             let old = at - policy.max_age - seconds(1);
-            let problem = || Err(Problem("timeout".into()));
+            let problem = || Err(Problem::new(ProblemKind::Late, "timeout"));
             seen.metrics.push(if is_stale { Ok(Reading::new(other, old)) } else { problem() });
             let (decision, next) = decide(&policy, &state, &seen);
             prop_assert!(decision.desired >= replicas, "{}", decision.sentence());

@@ -87,7 +87,8 @@ async fn show(
     steps.step("what an earlier demo has left is gone", async |note| clear(place, note).await).await?;
     steps.step("namespace", async |_| place.namespace(NAMESPACE).await).await?;
     let authority = admin.authority_file().to_string_lossy();
-    let arguments = ["--watch-namespace", NAMESPACE, "--admin-ca-file", &authority];
+    let arguments =
+        ["--watch-namespace", NAMESPACE, "--admin-ca-file", &authority, "--dial-allow", "127.0.0.0/8"];
     let operator = operator.insert(OperatorProcess::start(&place.kubeconfig, &arguments)?);
     steps.step("operator", async |note| operator.leads(note).await).await?;
 

@@ -11,7 +11,7 @@ use prism_plan::{
     invalid::Invalid,
     scaling::{Engine, Scaling, Source, exports, sources},
 };
-use prism_scale::{Policy, Problem};
+use prism_scale::{Policy, Problem, ProblemKind};
 
 use super::question::{Catalogue, Found, Question, Unanswered, means};
 use crate::{context::Context, kinds, managed::Managed, scaling::sources::Answer};
@@ -55,7 +55,7 @@ impl Catalogue for Context {
 
     async fn read(&self, source: &Source) -> Answer {
         let mut answers = self.sources.read(std::slice::from_ref(source), PATIENCE).await;
-        answers.pop().unwrap_or_else(|| Err(Problem("nothing was asked".to_owned())))
+        answers.pop().unwrap_or_else(|| Err(Problem::new(ProblemKind::Unasked, "nothing was asked")))
     }
 }
 

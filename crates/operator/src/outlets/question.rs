@@ -94,7 +94,7 @@ mod tests {
     use std::time::Duration;
 
     use k8s_openapi::jiff::SignedDuration;
-    use prism_scale::{Problem, Reading};
+    use prism_scale::{Problem, ProblemKind, Reading};
     use rstest::rstest;
 
     use super::*;
@@ -118,7 +118,7 @@ mod tests {
     #[case::no_number(Ok(aged(f64::NAN, 0)), None)]
     #[case::without_end(Ok(aged(f64::INFINITY, 0)), None)]
     #[case::less_than_nothing(Ok(aged(-1.0, 0)), None)]
-    #[case::no_answer(Err(Problem("no answer within 5 s".to_owned())), None)]
+    #[case::no_answer(Err(Problem::new(ProblemKind::Late, "no answer within 5 s")), None)]
     fn only_what_a_decision_could_be_based_on_is_told(#[case] answer: Answer, #[case] expected: Option<f64>) {
         let told = judge(&policy(), answer, NOW);
         assert_eq!(told.ok().map(|measured| measured.value), expected);

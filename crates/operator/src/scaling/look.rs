@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Place;
+use super::{Outcome, Place};
 use crate::{context::Context, steps::scaled};
 
 /// A source that has not answered by then has none: a look must not wait for ever.
@@ -41,8 +41,8 @@ async fn look_on(
         // The planner has tried the same; a block that cannot be followed never gets here.
         let Ok(policy) = current.policy() else { return };
         match look_once(ctx, &current, &policy, &mut state).await {
-            Ok(Some(decision)) => tell(ctx, place, decision, ends),
-            Ok(None) => tell(ctx, place, without_target(&current), ends),
+            Ok(Some(outcome)) => tell(ctx, place, outcome, ends),
+            Ok(None) => tell(ctx, place, Outcome::unread(without_target(&current)), ends),
             Err(error) => {
                 tracing::warn!(object = &*place.0.name, workload = place.1, %error, "Cannot scale");
             }
@@ -61,7 +61,7 @@ async fn look_once(
     assignment: &Assignment,
     policy: &Policy,
     state: &mut State,
-) -> Result<Option<ScalingDecision>, Error> {
+) -> Result<Option<Outcome>, Error> {
     let Some(key) = scaled(&assignment.target, &assignment.namespace) else { return Ok(None) };
     let metrics = ctx.sources.read(&assignment.sources, PATIENCE).await;
     let Some(workload) = timeout(PATIENCE, ctx.engine.look(&key)).await.map_err(late)?? else {
@@ -78,11 +78,11 @@ async fn look_once(
         timeout(PATIENCE, ctx.engine.scale(&key, decision.desired)).await.map_err(late)??;
     }
     *state = next;
-    Ok(Some(decision.record()))
+    Ok(Some(Outcome::from(&decision)))
 }
 
-fn tell(ctx: &Context, place: &Place, decision: ScalingDecision, ends: &CancellationToken) {
-    if ctx.looks.publish(place, decision, ends) {
+fn tell(ctx: &Context, place: &Place, outcome: Outcome, ends: &CancellationToken) {
+    if ctx.looks.publish(place, outcome, ends) {
         ctx.queue.add(place.0.clone(), Lane::Child);
     }
 }

@@ -3,6 +3,7 @@
 //! A look decides nothing that is not in `prism-scale`. What it comes to is written to the workload, and
 //! told to the owner when it differs: the owner's next pass puts it into the status.
 
+mod kept;
 mod look;
 pub(crate) mod secrets;
 pub(crate) mod seen;
@@ -16,6 +17,7 @@ use std::{
 use prism_api::scaling::ScalingDecision;
 use prism_engine::object::ObjectKey;
 use prism_plan::scaling::Assignment;
+use prism_scale::{Decision, ProblemKind};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -30,12 +32,20 @@ type Place = (ObjectKey, String);
 /// The assignments of an owner, all of them.
 type Order = (ObjectKey, Vec<Assignment>);
 
+/// What a look came to.
+#[derive(Clone)]
+pub(crate) struct Outcome {
+    record: ScalingDecision,
+    /// Of each metric: why it could not be read. The record has the sentences, in which numbers move.
+    problems: Vec<Option<ProblemKind>>,
+}
+
 /// Where owners leave what is to be looked at, and find what it came to.
 pub(crate) struct Looks {
     orders: mpsc::UnboundedSender<Order>,
     /// Owners that have assignments: most have none, and need not say so again and again.
     assigned: Mutex<HashSet<ObjectKey>>,
-    decisions: Mutex<HashMap<Place, ScalingDecision>>,
+    outcomes: Mutex<HashMap<Place, Outcome>>,
 }
 
 /// The other end: what [`Orders::serve`] needs.
@@ -44,7 +54,7 @@ pub(crate) struct Orders(mpsc::UnboundedReceiver<Order>);
 impl Looks {
     pub(crate) fn new() -> (Self, Orders) {
         let (orders, receiver) = mpsc::unbounded_channel();
-        (Self { orders, assigned: Mutex::default(), decisions: Mutex::default() }, Orders(receiver))
+        (Self { orders, assigned: Mutex::default(), outcomes: Mutex::default() }, Orders(receiver))
     }
 
     /// From now on exactly `assignments` are looked at for `owner`.
@@ -60,19 +70,19 @@ impl Looks {
 
     /// What the last look at `workload` came to.
     pub(crate) fn decision(&self, owner: &ObjectKey, workload: &str) -> Option<ScalingDecision> {
-        self.lock().get(&(owner.clone(), workload.to_owned())).cloned()
+        self.lock().get(&(owner.clone(), workload.to_owned())).map(|outcome| outcome.record.clone())
     }
 
     /// Notes what a look came to; `false` if it is what the one before came to, or if the look has been
     /// called off.
-    fn publish(&self, place: &Place, decision: ScalingDecision, ends: &CancellationToken) -> bool {
-        let mut decisions = self.lock();
+    fn publish(&self, place: &Place, outcome: Outcome, ends: &CancellationToken) -> bool {
+        let mut outcomes = self.lock();
         if ends.is_cancelled() {
             return false;
         }
-        let is_same = decisions.get(place).is_some_and(|before| is_same(before, &decision));
+        let is_same = outcomes.get(place).is_some_and(|before| before.is_same(&outcome));
         if !is_same {
-            decisions.insert(place.clone(), decision);
+            outcomes.insert(place.clone(), outcome);
         }
         !is_same
     }
@@ -82,19 +92,31 @@ impl Looks {
     }
 
     /// Each update is one insert or removal: a panic in between leaves whole entries behind.
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, ScalingDecision>> {
-        self.decisions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, Outcome>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a decision says what the one before said, down to why metrics cannot be read. An age that grows
-/// from look to look is no news.
-fn is_same(before: &ScalingDecision, after: &ScalingDecision) -> bool {
-    let problems = |decision: &ScalingDecision| -> Vec<String> {
-        let problems = decision.metrics.iter().filter_map(|metric| metric.error.as_ref());
-        problems.map(|problem| problem.replace(|c: char| c.is_ascii_digit(), "")).collect()
-    };
-    prism_scale::is_same_decision(before, after) && problems(before) == problems(after)
+impl Outcome {
+    /// A record of a look that read nothing.
+    fn unread(record: ScalingDecision) -> Self {
+        Self { record, problems: Vec::new() }
+    }
+
+    /// Whether this says what `after` says, down to why metrics cannot be read. An age that grows from look to look
+    /// is no news, and neither is another number in the same complaint.
+    fn is_same(&self, after: &Self) -> bool {
+        self.problems == after.problems && prism_scale::is_same_decision(&self.record, &after.record)
+    }
+}
+
+impl From<&Decision> for Outcome {
+    fn from(decision: &Decision) -> Self {
+        let problem = |proposal: &prism_scale::decide::Proposal| {
+            proposal.wanted.as_ref().err().map(prism_scale::Problem::kind)
+        };
+        Self { record: decision.record(), problems: decision.proposals.iter().map(problem).collect() }
+    }
 }
 
 /// One workload that is looked at.
@@ -138,5 +160,60 @@ impl Orders {
             }
             while looks.try_join_next().is_some() {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::jiff::{SignedDuration, Timestamp};
+    use prism_scale::{Observation, Policy, Problem, Reading, State, decide};
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// The rules of a workload with one metric, whose readings count for a minute.
+    fn policy_of_one_metric() -> Policy {
+        let block = json!({
+            "scaler": "admin", "maxReplicas": 9,
+            "metrics": [{"type": "AdminMetric", "adminMetric": {"metricName": "lag", "target": {"averageValue": "5"}}}],
+        });
+        Policy::of(&serde_json::from_value(block).unwrap(), "spec.autoscaling").unwrap()
+    }
+
+    fn outcome(policy: &Policy, metric: Result<Reading, Problem>) -> Outcome {
+        let seen = Observation { at: Timestamp::UNIX_EPOCH, current: 3, ready: 3, metrics: vec![metric] };
+        Outcome::from(&decide(policy, &State::default(), &seen).0)
+    }
+
+    fn told(code: i32, sentence: &str) -> Result<Reading, Problem> {
+        Err(Problem::new(ProblemKind::Answered(code), sentence))
+    }
+
+    #[test]
+    fn a_complaint_that_differs_in_an_id_is_no_news() {
+        let policy = policy_of_one_metric();
+        let one = outcome(&policy, told(5, "request deadbeef failed"));
+        let other = outcome(&policy, told(5, "request 0badcafe failed"));
+        assert!(one.is_same(&other));
+    }
+
+    #[test]
+    fn not_found_is_not_the_same_as_an_error_of_the_server() {
+        let policy = policy_of_one_metric();
+        let one = outcome(&policy, told(4, "Prometheus answers 4xx"));
+        let other = outcome(&policy, told(5, "Prometheus answers 5xx"));
+        assert!(!one.is_same(&other));
+    }
+
+    #[test]
+    fn a_value_that_grows_older_is_no_news() {
+        let policy = policy_of_one_metric();
+        let aged = |hours| {
+            let at = Timestamp::UNIX_EPOCH.checked_sub(SignedDuration::from_hours(hours)).unwrap();
+            outcome(&policy, Ok(Reading::new(1.0, at)))
+        };
+        assert!(aged(2).is_same(&aged(30)));
+        assert!(!aged(2).is_same(&outcome(&policy, Ok(Reading::new(1.0, Timestamp::UNIX_EPOCH)))));
     }
 }

@@ -1,7 +1,7 @@
 //! Which keys Secrets have: never what is in them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,6 +10,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use prism_api::autoscaling::{AuthenticationKind, AuthenticationRef, Trigger};
 use prism_engine::Error;
+
+use super::kept::Kept;
 
 /// Secrets that `triggers` may get their credentials from.
 pub(crate) fn secrets_of<'a>(triggers: impl Iterator<Item = &'a Trigger>) -> BTreeSet<String> {
@@ -22,8 +24,13 @@ pub(crate) fn secrets_of<'a>(triggers: impl Iterator<Item = &'a Trigger>) -> BTr
 /// How long an answer is good for.
 const FRESH: Duration = Duration::from_secs(30);
 
+/// How long an answer is kept that no pass asks for any more.
+const IDLE: Duration = Duration::from_mins(10);
+/// Answers that are kept. Each pass asks for its own before it looks at them.
+const MOST: usize = 4096;
+
 /// By namespace and name: when the API server was asked, and what it said.
-type Known = HashMap<(String, String), (Instant, Option<BTreeSet<String>>)>;
+type Known = Kept<(String, String), (Instant, Option<BTreeSet<String>>)>;
 
 /// Keys of the Secrets that triggers name.
 pub(crate) struct SecretKeys {
@@ -33,7 +40,7 @@ pub(crate) struct SecretKeys {
 
 impl SecretKeys {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, known: Mutex::default() }
+        Self { client, known: Mutex::new(Kept::new(MOST, IDLE)) }
     }
 
     /// Asks the API server for the keys of `secrets` in `namespace`, where that was not done lately.
@@ -41,7 +48,8 @@ impl SecretKeys {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         for name in secrets {
             let place = (namespace.to_owned(), name.clone());
-            if self.lock().get(&place).is_some_and(|(at, keys)| keys.is_some() && at.elapsed() < FRESH) {
+            let is_fresh = |(at, keys): &(Instant, Option<_>)| keys.is_some() && at.elapsed() < FRESH;
+            if self.lock().get(&place, Instant::now()).is_some_and(is_fresh) {
                 continue;
             }
             let found = api.get_opt(name).await;
@@ -49,7 +57,8 @@ impl SecretKeys {
                 Error::Unavailable(format!("Secret {name}: {}", prism_engine::error::describe(&error)))
             })?;
             let keys = found.map(|secret| secret.data.unwrap_or_default().into_keys().collect());
-            self.lock().insert(place, (Instant::now(), keys));
+            let now = Instant::now();
+            self.lock().insert(place, (now, keys), now);
         }
         Ok(())
     }
@@ -61,7 +70,12 @@ impl SecretKeys {
         here.map(|((_, name), (_, keys))| (name.clone(), keys.clone())).collect()
     }
 
-    /// Each update is one insert: a panic in between leaves whole entries behind.
+    /// Lets go of what no pass asks for any more.
+    pub(crate) fn let_go(&self, now: Instant) {
+        self.lock().let_go(now);
+    }
+
+    /// Each update is whole in itself: a panic in between leaves whole entries behind.
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

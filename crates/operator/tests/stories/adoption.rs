@@ -1,6 +1,6 @@
 //! What somebody else has made.
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service, networking::v1::Ingress};
 use kube::{ResourceExt, api::DeleteParams};
 use prism_api::{PrismStack, condition, condition::reason};
 use prism_plan::conditions::find;
@@ -99,5 +99,45 @@ async fn a_deployment_that_fits_is_taken_over_with_consent_and_keeps_its_identit
     story.stack_ready("shop").await;
     let now: Deployment = story.api().get("shop-proxy").await.unwrap();
     assert_eq!(now.uid(), found.uid(), "it is the same object");
+    assert_eq!(now.owner_references()[0].kind, "PrismStack");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingress_with_the_same_spec_keeps_its_annotations_until_its_owner_agrees() {
+    const BODY_SIZE: &str = "nginx.ingress.kubernetes.io/proxy-body-size";
+    let story = Story::begin("ingress").await;
+    let path = json!({
+        "path": "/", "pathType": "Prefix",
+        "backend": {"service": {"name": "shop-proxy", "port": {"number": 9090}}},
+    });
+    let ingress: Ingress = serde_json::from_value(json!({
+        "metadata": {
+            "name": "shop-proxy", "labels": {"app": "prism-stack"}, "annotations": {BODY_SIZE: "canary-64m"},
+        },
+        "spec": {"ingressClassName": "nginx", "rules": [{"host": "shop.example.com", "http": {"paths": [path]}}]},
+    }))
+    .unwrap();
+    let found = story.create(&ingress).await;
+    let wish = json!({"host": "shop.example.com", "className": "nginx", "annotations": {BODY_SIZE: "8m"}});
+    let spec = json!({"admin": {"enabled": false}, "ingress": wish});
+    story.put::<PrismStack>("shop", spec).await;
+    let message = conflict(&story).await;
+    let named =
+        [&format!("metadata.annotations.{BODY_SIZE}"), "metadata.ownerReferences", "prism.io/adopt=true"];
+    assert!(named.iter().all(|name| message.contains(*name)), "{message}");
+    assert!(!message.contains("canary") && !message.contains(" spec."), "{message}");
+    let now: Ingress = story.api().get("shop-proxy").await.unwrap();
+    assert_eq!(now.resource_version(), found.resource_version(), "nothing was touched");
+
+    let consent = json!({"metadata": {"annotations": {"prism.io/adopt": "true"}}});
+    story.merge::<Ingress>("shop-proxy", consent).await;
+    // A stalled stack looks rarely: an edit makes it look now.
+    story
+        .merge::<PrismStack>("shop", json!({"metadata": {"annotations": {"example.com/look": "now"}}}))
+        .await;
+    story.stack_ready("shop").await;
+    let now: Ingress = story.api().get("shop-proxy").await.unwrap();
+    assert_eq!(now.uid(), found.uid(), "it is the same object");
+    assert_eq!(now.annotations()[BODY_SIZE], "8m");
     assert_eq!(now.owner_references()[0].kind, "PrismStack");
 }

@@ -9,6 +9,7 @@ mod changes;
 mod collocation;
 mod consent;
 mod crash;
+mod dialing;
 mod drift;
 mod forged;
 mod gauged;

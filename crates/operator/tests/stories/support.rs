@@ -16,6 +16,7 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use prism_api::{condition, pattern::PrismPattern, stack::PrismStack};
+use prism_dial::Policy;
 use prism_operator::{Config, Operator};
 use prism_plan::conditions::{find, is_true};
 use prism_testbed::{
@@ -313,9 +314,10 @@ impl Running {
     }
 }
 
-/// Settings for a machine that runs many operators at once.
+/// Settings for a machine that runs many operators at once, and whatever they connect to, on loopback.
 pub(crate) fn quick() -> Config {
-    Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), concurrency: 8, ..Config::default() }
+    let dial = Policy { allow: vec!["127.0.0.0/8".parse().unwrap()], deny: Vec::new() };
+    Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), concurrency: 8, dial, ..Config::default() }
 }
 
 pub(crate) fn groups() -> [&'static str; 2] {

@@ -11,7 +11,7 @@ use prism_api::{
 use prism_scale::{Hold, Policy, Target};
 
 use super::{Control, Engine, Scaling};
-use crate::{invalid::Invalid, types::ScaleTarget};
+use crate::{dialed, invalid::Invalid, types::ScaleTarget};
 
 /// What the operator looks at, and scales by it.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +130,10 @@ fn source(scaling: &Scaling, index: usize, metric: &Metric) -> Result<Source, In
                     Invalid::new(format!("{field}.adminMetric.metricName"), "name the metric to scale by")
                 })?;
             let target = details.target.unwrap_or_default();
+            if let Some(endpoint) = &details.endpoint {
+                let refused = |reason| Invalid::new(format!("{field}.adminMetric.endpoint"), reason);
+                dialed::admin(endpoint).map_err(refused)?;
+            }
             let rate =
                 target.drain_within.is_some().then(|| target.rate.unwrap_or_else(|| throughput(&name)));
             Ok(Source::Admin {
@@ -141,6 +145,8 @@ fn source(scaling: &Scaling, index: usize, metric: &Metric) -> Result<Source, In
             })
         }
         (MetricType::Prometheus, Some(prometheus)) => {
+            let refused = |reason| Invalid::new(format!("{field}.prometheus.serverAddress"), reason);
+            dialed::prometheus(&prometheus.server_address).map_err(refused)?;
             let target = prometheus.target.clone().unwrap_or_default();
             if target.drain_within.is_some() && target.rate.is_none() {
                 return Err(Invalid::new(

@@ -11,7 +11,7 @@ use super::{
     series::{Sample, Series},
 };
 use crate::{
-    decide::{Observation, Problem, Reading, State, decide, is_same_decision},
+    decide::{Observation, Problem, ProblemKind, Reading, State, decide, is_same_decision},
     policy::{Policy, PolicyMetric, Target},
 };
 
@@ -157,7 +157,7 @@ fn read(source: &Source, fresh: Option<&Sample>, queue: &Waiting, at: Timestamp)
         return Ok(Reading { throughput: Some(queue.throughput), ..Reading::new(queue.waiting, at) });
     };
     let recorded = |column: usize| fresh.and_then(|fresh| fresh.values[column]);
-    let value = recorded(value).ok_or_else(|| Problem("nothing was recorded".to_owned()))?;
+    let value = recorded(value).ok_or_else(|| Problem::new(ProblemKind::Unasked, "nothing was recorded"))?;
     Ok(Reading { throughput: source.throughput.and_then(recorded), ..Reading::new(value, at) })
 }
 

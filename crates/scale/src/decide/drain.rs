@@ -17,7 +17,10 @@
 
 use jiff::Timestamp;
 
-use super::observation::{Problem, Reading};
+use super::{
+    observation::Reading,
+    problem::{Problem, ProblemKind},
+};
 
 /// Seconds of work that wait while replicas are busy.
 const BUSY_SECONDS: f64 = 1.0;
@@ -89,8 +92,8 @@ impl Drain {
         ready: i32,
     ) -> Result<Pressure, Problem> {
         let throughput = reading.throughput.or_else(|| (current == 0).then_some(0.0));
-        let throughput =
-            throughput.ok_or_else(|| Problem("how much is done in a second could not be read".to_owned()))?;
+        let unknown = "how much is done in a second could not be read";
+        let throughput = throughput.ok_or_else(|| Problem::new(ProblemKind::Unreadable, unknown))?;
         let arrival = self.learn(reading, throughput, ready);
         Ok(Pressure { waiting: reading.value, arrival, rate: self.rate, seconds })
     }

@@ -12,6 +12,7 @@
 mod course;
 mod drain;
 mod observation;
+mod problem;
 mod proposal;
 mod record;
 mod sentence;
@@ -27,7 +28,8 @@ use prism_api::{
 
 pub use course::Held;
 pub use drain::Pressure;
-pub use observation::{Observation, Problem, Reading};
+pub use observation::{Observation, Reading};
+pub use problem::{Problem, ProblemKind};
 pub use proposal::{Proposal, Wanted};
 pub use record::is_same_decision;
 pub use state::State;

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::problem::{Problem, ProblemKind};
 use crate::{
     number::plain,
     policy::{Policy, Target},
@@ -38,11 +39,6 @@ pub struct Reading {
     pub throughput: Option<f64>,
 }
 
-/// Why a metric could not be read. Ends up in status and events: no credentials.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Problem(pub String);
-
 impl Reading {
     /// `value` as a whole, measured at `measured_at`, and nothing else known.
     #[must_use]
@@ -61,30 +57,31 @@ pub(super) fn usable<'a>(
     let reading = match seen.metrics.get(index) {
         Some(Ok(reading)) => reading,
         Some(Err(problem)) => return Err(problem.clone()),
-        None => return Err(Problem("it was not looked at".to_owned())),
+        None => return Err(Problem::new(ProblemKind::Unasked, "it was not looked at")),
     };
     let aim = match target {
         Target::Value(aim) | Target::AverageValue(aim) | Target::Utilization(aim) => aim,
         Target::DrainWithin { seconds } => seconds,
     };
     if !is_amount(aim) || aim == 0.0 {
-        return Err(Problem(format!("its target is {}, which nothing can aim at", plain(aim))));
+        let sentence = format!("its target is {}, which nothing can aim at", plain(aim));
+        return Err(Problem::new(ProblemKind::NoAmount, sentence));
     }
     let mut values = reading.instances.iter().flatten().chain(&reading.throughput).chain([&reading.value]);
     if let Some(value) = values.find(|value| !is_amount(**value)) {
-        return Err(Problem(format!("it reads {value}, which is no amount")));
+        let sentence = format!("it reads {}, which is no amount", plain(*value));
+        return Err(Problem::new(ProblemKind::NoAmount, sentence));
     }
     let longest = reading.valid_for.map_or(policy.max_age, |promise| promise.min(policy.max_age));
     let age = seen.at.duration_since(reading.measured_at);
     if age > longest {
-        return Err(Problem(format!(
-            "it was measured {} s ago, and counts for {} s",
-            age.as_secs(),
-            longest.as_secs()
-        )));
+        let (age, longest) = (age.as_secs(), longest.as_secs());
+        let sentence = format!("it was measured {age} s ago, and counts for {longest} s");
+        return Err(Problem::new(ProblemKind::Stale, sentence));
     }
     if age < -policy.max_age {
-        return Err(Problem(format!("it was measured {} s ahead of this clock", -age.as_secs())));
+        let sentence = format!("it was measured {} s ahead of this clock", -age.as_secs());
+        return Err(Problem::new(ProblemKind::Ahead, sentence));
     }
     Ok(reading)
 }

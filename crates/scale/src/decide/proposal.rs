@@ -9,7 +9,8 @@
 
 use super::{
     drain::{Drain, Pressure},
-    observation::{Observation, Problem, Reading},
+    observation::{Observation, Reading},
+    problem::{Problem, ProblemKind},
 };
 use crate::{
     number::{count, replicas_up},
@@ -140,7 +141,7 @@ fn by_total(replicas: f64, scale: Scale) -> Count {
 /// and as idle on the way up; so do replicas that are not ready, on the way up.
 fn by_instances(values: &[f64], target: f64, scale: Scale) -> Result<Wanted, Problem> {
     if values.is_empty() {
-        return Err(Problem("no ready replica has a value".to_owned()));
+        return Err(Problem::new(ProblemKind::Unreadable, "no ready replica has a value"));
     }
     let measured = count(values.len());
     let total: f64 = values.iter().sum();

@@ -7,7 +7,7 @@ use k8s_openapi::{
 };
 use prism_api::{labels, metric::TargetType};
 use prism_plan::scaling::{Export, Source};
-use prism_scale::{Problem, Reading};
+use prism_scale::{Problem, ProblemKind, Reading};
 
 use crate::{
     outlets::question::{Catalogue, Found, Question, Unanswered},
@@ -34,7 +34,7 @@ impl OneMetric {
 
     /// From now on nobody reaches the source.
     pub(super) fn is_gone(&self) {
-        self.says(Err(Problem("no answer within 5 s".to_owned())));
+        self.says(Err(Problem::new(ProblemKind::Late, "no answer within 5 s")));
     }
 }
 

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use http::{Request, Uri};
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
 };
 use k8s_openapi::jiff::Timestamp;
-use prism_plan::scaling::Source;
-use prism_scale::{Problem, Reading};
+use prism_dial::{Connector, DialError, Dialer, Within};
+use prism_plan::{dialed, scaling::Source};
+use prism_scale::{Problem, ProblemKind, Reading};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -23,14 +24,30 @@ use rustls::{
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::{Answer, late};
+use super::{Answer, IDLE, late, no_address, undialed};
+
+/// Where a spec names a Prometheus.
+const FIELD: &str = "prometheus.serverAddress";
 
 /// Answers to a query that gives one number are a few hundred bytes.
 const LONGEST_ANSWER: usize = 1 << 20;
+/// Bytes of its headers.
+const LONGEST_HEADERS: usize = 16 << 10;
+/// What Prometheus names errors by. Other words are somebody else's, and are not repeated.
+const ERROR_TYPES: [&str; 8] = [
+    "timeout",
+    "canceled",
+    "execution",
+    "bad_data",
+    "internal",
+    "unavailable",
+    "not_found",
+    "not_acceptable",
+];
 
-/// A client for any server.
+/// A client for any server. It follows no redirect.
 pub(super) struct Prometheus {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<Within<HttpsConnector<Connector>>, Full<Bytes>>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +79,7 @@ struct Series {
 struct Sample(f64, String);
 
 impl Prometheus {
-    pub(super) fn new(authorities: Option<&[u8]>) -> Result<Self, String> {
+    pub(super) fn new(dialer: &Dialer, authorities: Option<&[u8]>) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         for certificate in CertificateDer::pem_slice_iter(authorities.unwrap_or_default()) {
@@ -72,9 +89,12 @@ impl Prometheus {
             roots.add(certificate).map_err(|error| unusable(&error))?;
         }
         let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let connector = Within::new(builder.wrap_connector(dialer.connector()), dialer.patience());
+        let mut client = Client::builder(TokioExecutor::new());
+        client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).pool_max_idle_per_host(1);
+        client.http1_max_buf_size(LONGEST_HEADERS);
+        Ok(Self { client: client.build(connector) })
     }
 
     /// Asks for each query on its own.
@@ -91,60 +111,80 @@ impl Prometheus {
     }
 
     async fn ask(&self, server: &str, query: &str, rate: Option<&str>) -> Answer {
-        let Sample(at, value) = self.query(server, query).await?;
+        let sample = self.query(server, query).await?;
         let throughput = match rate {
             Some(rate) => {
                 let sample = self.query(server, rate).await;
-                Some(number(&sample.map_err(|problem| Problem(format!("its rate: {problem}")))?.1)?)
+                Some(number(&sample.map_err(|problem| problem.of("its rate"))?.1)?)
             }
             None => None,
         };
-        #[expect(clippy::cast_possible_truncation, reason = "a time outside of the range is refused below")]
-        let measured_at = Timestamp::from_millisecond((at * 1000.0) as i64);
-        let measured_at = measured_at.map_err(|_| Problem("its time of measurement is none".to_owned()))?;
-        Ok(Reading { throughput, ..Reading::new(number(&value)?, measured_at) })
+        Ok(Reading { throughput, ..reading(&sample)? })
     }
 
     async fn query(&self, server: &str, query: &str) -> Result<Sample, Problem> {
+        dialed::prometheus(server).map_err(|reason| no_address(FIELD, reason))?;
         let url = format!("{}/api/v1/query?query={}", server.trim_end_matches('/'), escaped(query));
-        let uri: Uri = url.parse().map_err(|_| {
-            Problem(
-                "the address of Prometheus is none: write a URL such as http://prometheus:9090".to_owned(),
-            )
-        })?;
+        let no_url = "is no address: write a URL such as http://prometheus:9090";
+        let uri: Uri = url.parse().map_err(|_| no_address(FIELD, no_url))?;
         let request = Request::get(uri).body(Full::default());
-        let request = request.map_err(|_| Problem("the query cannot be sent".to_owned()))?;
-        let answer = self
-            .client
-            .request(request)
-            .await
-            .map_err(|_| Problem("Prometheus cannot be reached".to_owned()))?;
+        let request = request.map_err(|_| no_address(FIELD, no_url))?;
+        let answer = self.client.request(request).await;
+        let answer = answer.map_err(|error| {
+            undialed(DialError::within(&error).unwrap_or(DialError::Unreachable), "Prometheus", FIELD)
+        })?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LONGEST_ANSWER).collect().await;
-        let body = body.map_err(|_| Problem("the answer of Prometheus broke off".to_owned()))?.to_bytes();
-        let unreadable = |_| {
-            Problem(format!("Prometheus answers {status} with something else than the result of a query"))
-        };
-        let Response { data, error_type } = serde_json::from_slice(&body).map_err(unreadable)?;
-        if let Some(kind) = error_type {
-            return Err(Problem(format!("Prometheus answers {status}: {kind}")));
-        }
-        match data {
-            Data::Scalar(sample) => Ok(sample),
-            Data::Vector(mut series) if series.len() == 1 => Ok(series.remove(0).value),
-            Data::Vector(series) => Err(Problem(format!(
-                "the query gives {} numbers, and has to give one: sum() or max() them",
-                series.len()
-            ))),
-            Data::Other => {
-                Err(Problem("the query gives no number: a range has to be reduced to one".to_owned()))
-            }
-        }
+        let body = body.map_err(|_| unreadable("the answer of Prometheus breaks off, or is too long"))?;
+        sample(status, &body.to_bytes())
     }
 }
 
+fn reading(Sample(at, value): &Sample) -> Answer {
+    #[expect(clippy::cast_possible_truncation, reason = "a time outside of the range is refused below")]
+    let measured_at = Timestamp::from_millisecond((at * 1000.0) as i64);
+    let measured_at = measured_at.map_err(|_| unreadable("its time of measurement is none"))?;
+    Ok(Reading::new(number(value)?, measured_at))
+}
+
+/// The number in an answer. Total: an answer may have any bytes.
+fn sample(status: StatusCode, body: &[u8]) -> Result<Sample, Problem> {
+    let class = i32::from(status.as_u16() / 100);
+    let answered = |sentence: String| Problem::new(ProblemKind::Answered(class), sentence);
+    let Ok(Response { data, error_type }) = serde_json::from_slice(body) else {
+        return Err(match class {
+            2 => unreadable("Prometheus answers with something else than the result of a query"),
+            3 => answered(format!(
+                "Prometheus answers with a redirect, which is not followed: correct {FIELD}"
+            )),
+            _ => answered(format!(
+                "Prometheus answers {class}xx, and with something else than an error of its own"
+            )),
+        });
+    };
+    if let Some(kind) = error_type {
+        let kind = ERROR_TYPES.into_iter().find(|known| *known == kind).unwrap_or("an error");
+        return Err(answered(format!("Prometheus answers {class}xx: {kind}")));
+    }
+    match data {
+        Data::Scalar(sample) => Ok(sample),
+        Data::Vector(mut series) if series.len() == 1 => Ok(series.remove(0).value),
+        Data::Vector(series) if series.is_empty() => {
+            Err(unreadable("the query gives no number: there is no such series now"))
+        }
+        Data::Vector(_) => {
+            Err(unreadable("the query gives several numbers, and has to give one: sum() or max() them"))
+        }
+        Data::Other => Err(unreadable("the query gives no number: a range has to be reduced to one")),
+    }
+}
+
+fn unreadable(sentence: &str) -> Problem {
+    Problem::new(ProblemKind::Unreadable, sentence)
+}
+
 fn number(text: &str) -> Result<f64, Problem> {
-    text.parse().map_err(|_| Problem(format!("{:?} is no number", text.chars().take(20).collect::<String>())))
+    text.parse().map_err(|_| unreadable("its value is no number"))
 }
 
 /// The query as a part of a URL.
@@ -154,4 +194,72 @@ fn escaped(query: &str) -> String {
         other => format!("%{other:02X}"),
     };
     query.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn read(status: u16, body: &[u8]) -> Answer {
+        reading(&sample(StatusCode::from_u16(status).unwrap(), body)?)
+    }
+
+    #[rstest]
+    #[case::an_error_of_its_own(
+        400,
+        r#"{"status":"error","errorType":"bad_data","error":"parse error: secret"}"#,
+        "Prometheus answers 4xx: bad_data"
+    )]
+    #[case::an_error_of_somebody_else(
+        500,
+        r#"{"errorType":"AKIA-the-key-of-a-cloud"}"#,
+        "Prometheus answers 5xx: an error"
+    )]
+    #[case::metadata_of_a_cloud(200, "AKIA-the-key-of-a-cloud", "something else than the result of a query")]
+    #[case::a_redirect(302, "", "Prometheus answers with a redirect")]
+    #[case::not_found(404, "<html>", "Prometheus answers 4xx")]
+    #[case::no_number(
+        200,
+        r#"{"data":{"resultType":"scalar","result":[1,"AKIA"]}}"#,
+        "its value is no number"
+    )]
+    #[case::nothing(200, r#"{"data":{"resultType":"vector","result":[]}}"#, "gives no number")]
+    fn of_an_answer_nothing_is_repeated(#[case] status: u16, #[case] body: &str, #[case] words: &str) {
+        let sentence = read(status, body.as_bytes()).unwrap_err().to_string();
+        assert!(
+            sentence.contains(words) && !sentence.contains("AKIA") && !sentence.contains("secret"),
+            "{sentence}"
+        );
+    }
+
+    #[test]
+    fn not_found_and_an_error_of_the_server_are_two_problems() {
+        let kind = |status| read(status, b"").unwrap_err().kind();
+        assert_ne!(kind(404), kind(500));
+        assert_eq!(kind(500), kind(503));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_answers_there_is_a_reading_or_a_short_sentence(
+            status in 100_u16..1000,
+            body in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..300),
+                (proptest::num::f64::ANY, ".{0,40}").prop_map(|(at, value)| {
+                    let sample = serde_json::json!([at, value]);
+                    serde_json::json!({"data": {"resultType": "scalar", "result": sample}}).to_string().into_bytes()
+                }),
+                ("[0-9eE+.-]{1,12}", "[0-9eE+.-]{0,12}|NaN|[+-]Inf").prop_map(|(at, value)| {
+                    format!(r#"{{"data":{{"resultType":"vector","result":[{{"value":[{at},"{value}"]}}]}}}}"#).into_bytes()
+                }),
+            ],
+        ) {
+            if let Err(problem) = read(status, &body) {
+                prop_assert!(problem.to_string().chars().count() <= 256);
+            }
+        }
+    }
 }

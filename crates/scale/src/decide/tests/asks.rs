@@ -98,7 +98,7 @@ fn with_one_metric_unreadable_nothing_goes_down(
     policy.down.stabilization = SignedDuration::ZERO;
     policy.metrics.push(PolicyMetric { name: "cpu".into(), target: Target::Utilization(75.0), rate: None });
     let mut seen = look(0, 5, value);
-    seen.metrics.push(Err(Problem("timeout".into())));
+    seen.metrics.push(Err(Problem::new(ProblemKind::Late, "timeout")));
     let (decision, _) = decide(&policy, &State::default(), &seen);
     assert_eq!((decision.desired, held(&decision)), (expected, by));
     assert!(decision.sentence().ends_with("cpu cannot be read: timeout"), "{}", decision.sentence());

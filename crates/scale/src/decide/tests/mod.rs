@@ -48,7 +48,10 @@ fn look(second: i64, current: i32, value: f64) -> Observation {
 }
 
 fn blind(second: i64, current: i32) -> Observation {
-    Observation { metrics: vec![Err(Problem("timeout".into()))], ..look(second, current, 0.0) }
+    Observation {
+        metrics: vec![Err(Problem::new(ProblemKind::Late, "timeout"))],
+        ..look(second, current, 0.0)
+    }
 }
 
 /// One decision after the other, each carried out.
