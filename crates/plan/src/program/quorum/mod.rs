@@ -17,6 +17,10 @@ mod wait;
 pub use partition::partition;
 pub use wait::Wait;
 
+use std::cmp::Ordering;
+
+use prism_api::labels;
+
 use self::set::Set;
 use super::{ProgramFacts, WorkloadFacts};
 
@@ -38,10 +42,12 @@ pub const fn quorum(members: i32) -> i32 {
 }
 
 /// The number of members that the operator has decided for the set that is there. What somebody else
-/// wrote into `spec.replicas` does not count.
+/// wrote into `spec.replicas` does not count. A set of an operator that did not note it has no more than
+/// its members are told of.
 #[must_use]
 pub fn decided(live: &WorkloadFacts) -> i32 {
-    set::note(live, prism_api::labels::REPLICAS).unwrap_or(live.desired)
+    let told = || set::note(live, labels::MEMBERS).unwrap_or(live.desired);
+    set::note(live, labels::REPLICAS).unwrap_or_else(|| live.desired.min(told()))
 }
 
 /// What is asked for.
@@ -125,15 +131,35 @@ pub fn membership(wish: &Wish, facts: &ProgramFacts) -> Membership {
 
 /// As many as are wanted. They are told of no others, and until they are, it is said what that waits for.
 fn rest(set: &Set<'_>, still: Membership) -> Membership {
+    if set.told != set.decided {
+        return tell(set, still, set.decided);
+    }
     let waits_for = if set.incomplete().is_none() { set.unreplaced() } else { None };
-    Membership { peers: set.decided, waits_for, ..still }
+    Membership { waits_for, ..still }
+}
+
+/// All are to be told of `peers`. While they are still being replaced for what they were told before, a
+/// member that is down is left to that: begun anew, the replacement would not reach it. Unless what they
+/// were told is more than any rule here tells them: then that is why.
+fn tell(set: &Set<'_>, still: Membership, peers: i32) -> Membership {
+    if set.told > set.decided + 1 {
+        return Membership { peers, ..still };
+    }
+    let unreached = || set.unreplaced().and_then(|_| set.unready(0..set.decided - 1));
+    match set.incomplete().or_else(|| unreached().and_then(|_| set.unready(0..set.decided))) {
+        Some(wait) => still.waiting(wait),
+        None => Membership { peers, ..still },
+    }
 }
 
 /// One more. All that run know of it first, and serve, unless they cannot before it has come.
 fn grow(set: &Set<'_>, still: Membership) -> Membership {
     let next = set.decided + 1;
-    if set.told < next {
-        return Membership { peers: next, ..still };
+    match set.told.cmp(&next) {
+        Ordering::Equal => {}
+        Ordering::Less => return tell(set, still, next),
+        // They wait for members that have yet to come, and would hold up their own replacement.
+        Ordering::Greater => return tell(set, still, set.decided),
     }
     let can_serve = set.decided >= quorum(set.told);
     match set.unsettled().or_else(|| set.unready(0..set.decided).filter(|_| can_serve)) {
@@ -155,7 +181,7 @@ fn shrink(set: &Set<'_>, still: Membership, wanted: i32) -> Membership {
         return Membership { replicas: leaving, ..still };
     }
     if set.told > set.decided {
-        return Membership { peers: set.decided, ..still };
+        return tell(set, still, set.decided);
     }
     let has_quorum = set.count_ready(0..leaving) >= quorum(set.told);
     let stays = if has_quorum { wanted } else { leaving };
@@ -166,9 +192,11 @@ fn shrink(set: &Set<'_>, still: Membership, wanted: i32) -> Membership {
 }
 
 /// One fewer on the way to a loss that somebody has agreed to: those that are left need not be able to
-/// agree any more, and are told of the others until it is complete.
+/// agree any more, and are told of the others until it is complete. Only as long as they are, they are
+/// replaced to the end first, if they are to be.
 fn lose(set: &Set<'_>, still: Membership) -> Membership {
-    match set.incomplete() {
+    let serves = set.count_ready(0..set.decided) >= quorum(set.decided);
+    match set.incomplete().or_else(|| set.unreplaced().filter(|_| serves)) {
         Some(wait) => still.waiting(wait),
         None => Membership { replicas: set.decided - 1, ..still },
     }

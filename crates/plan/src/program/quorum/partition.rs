@@ -10,8 +10,7 @@ use crate::program::ProgramFacts;
 #[must_use]
 pub fn partition(replicas: i32, hash: &str, facts: &ProgramFacts) -> i32 {
     let Some(set) = Set::of(facts) else { return replicas };
-    // None of those that run is replaced. One that has yet to start begins with the newest template,
-    // which is the one that tells of it.
+    // None of those that run is replaced.
     let running = set.members.iter().map(|member| member.ordinal + 1).max();
     let hold = running.map_or(replicas, |running| running.min(set.decided));
     if set.live.notes.get(labels::TEMPLATE_HASH).map(String::as_str) != Some(hash) {
@@ -21,7 +20,9 @@ pub fn partition(replicas: i32, hash: &str, facts: &ProgramFacts) -> i32 {
     let Some(revision) = set.live.update_revision.as_deref() else { return hold };
     let old = set.members.iter().filter(|member| member.revision != revision);
     let Some(next) = old.map(|member| member.ordinal).filter(|ordinal| *ordinal < set.decided).max() else {
-        return hold;
+        // One that has yet to start, or was deleted to be replaced, begins with the newest template.
+        let missing = (0..set.decided).find(|ordinal| !set.has(*ordinal));
+        return missing.unwrap_or(hold);
     };
     let has_quorum = set.count_ready(0..set.decided) >= quorum(set.decided);
     let others_serve = set.incomplete().is_none()

@@ -42,7 +42,7 @@ impl<'a> Set<'a> {
         if !surplus.is_empty() {
             return Some(Wait::Gone(surplus));
         }
-        let missing: Vec<i32> = (0..self.decided).filter(|ordinal| self.member(*ordinal).is_none()).collect();
+        let missing: Vec<i32> = (0..self.decided).filter(|ordinal| !self.has(*ordinal)).collect();
         (!missing.is_empty()).then_some(Wait::There(missing))
     }
 
@@ -72,6 +72,10 @@ impl<'a> Set<'a> {
 
     pub(super) fn is_ready(&self, ordinal: i32) -> bool {
         self.member(ordinal).is_some_and(|member| member.is_ready)
+    }
+
+    pub(super) fn has(&self, ordinal: i32) -> bool {
+        self.member(ordinal).is_some()
     }
 
     fn member(&self, ordinal: i32) -> Option<&Member> {
