@@ -1,7 +1,10 @@
 //! A cluster small enough to try hundreds of thousands of times: one `StatefulSet`, its controller, its
 //! pods, and what the operator and others write.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::jiff::Timestamp;
 use prism_api::labels;
@@ -14,7 +17,7 @@ use prism_plan::program::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Template {
     pub(crate) told: i32,
-    pub(crate) hash: String,
+    pub(crate) hash: Arc<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -108,7 +111,7 @@ impl World {
         down: &BTreeSet<i32>,
         gaps: &BTreeSet<i32>,
     ) -> Self {
-        let template = Template { told, hash: format!("old-{told}") };
+        let template = Template { told, hash: format!("old-{told}").into() };
         let pod = |ordinal| Pod {
             template: template.clone(),
             is_up: !down.contains(&ordinal),
@@ -146,10 +149,13 @@ impl World {
 
     /// Raft: a member serves if it and those that it is told of, and that know it, are a quorum.
     pub(crate) fn is_ready(&self, ordinal: i32) -> bool {
-        let Some(told) = self.pods.get(&ordinal).map(|pod| pod.template.told) else { return false };
-        let knows = |other: &i32| self.pods[other].template.told > ordinal;
-        let votes = (0..told).filter(|other| self.is_alive(*other)).filter(knows).count();
-        self.is_alive(ordinal) && i32::try_from(votes).unwrap() >= quorum(told)
+        let Some(pod) = self.pods.get(&ordinal).filter(|pod| pod.is_up) else { return false };
+        let told = pod.template.told;
+        let mut votes = 0;
+        for pod in self.pods.range(..told).map(|(_, pod)| pod) {
+            votes += i32::from(pod.is_up && pod.template.told > ordinal);
+        }
+        votes >= quorum(told)
     }
 
     pub(crate) fn facts(&self) -> ProgramFacts {
@@ -157,7 +163,7 @@ impl World {
         let member = |(ordinal, pod): (&i32, &Pod)| Member {
             ordinal: *ordinal,
             is_ready: is_ready.contains(ordinal),
-            revision: pod.template.hash.clone(),
+            revision: pod.template.hash.to_string(),
         };
         let is_member = |(_, pod): &(&i32, &Pod)| pod.is_controlled == self.set.is_some();
         let members: Vec<_> = self.pods.iter().filter(is_member).map(member).collect();
@@ -169,9 +175,9 @@ impl World {
             replicas: i32::try_from(members.len()).unwrap(),
             ready,
             available: ready,
-            update_revision: Some(set.template.hash.clone()),
+            update_revision: Some(set.template.hash.to_string()),
             notes: [
-                (labels::TEMPLATE_HASH, Some(set.template.hash.clone())),
+                (labels::TEMPLATE_HASH, Some(set.template.hash.to_string())),
                 (labels::MEMBERS, set.told.map(|count| count.to_string())),
                 (labels::REPLICAS, set.decided.map(|count| count.to_string())),
             ]
