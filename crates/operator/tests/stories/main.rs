@@ -13,6 +13,7 @@ mod gauged;
 mod health;
 mod integrations;
 mod leadership;
+mod members;
 mod outlets;
 mod quiet;
 mod quorum;

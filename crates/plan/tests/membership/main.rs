@@ -1,6 +1,9 @@
 //! Members come and go, whatever happens in between: the rules alone a hundred thousand times, and the
 //! whole plan of a stack some hundred times.
 
+// In a test, what is not as expected ends it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod world;
 
 use std::{
@@ -24,7 +27,7 @@ use serde_json::json;
 use world::{Pass, Template, World, Write};
 
 /// What happens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Event {
     /// The operator looks, and dies after that many requests: 0 to the cluster, 1 to the set, 2 to both.
     Pass(usize),

@@ -253,7 +253,7 @@ impl World {
                 }
             }
         }
-        let has_decided = |set: &Option<Set>| set.as_ref().map(|set| set.decided());
+        let has_decided = |set: &Option<Set>| set.as_ref().map(Set::decided);
         let records =
             has_decided(&self.set).or(has_decided(&before).filter(|_| writes == 0)).or(pass.records);
         if writes > 1 {
