@@ -54,6 +54,9 @@ pub const CONFIG_HASH: &str = "prism.io/config-hash";
 pub const TEMPLATE_HASH: &str = "prism.io/template-hash";
 /// On the workload of a program whose members vote: how many members each member is told of.
 pub const MEMBERS: &str = "prism.io/members";
+/// On the workload of a program whose members vote: how many members the operator has decided. What
+/// somebody else writes into `spec.replicas` is set back to it.
+pub const REPLICAS: &str = "prism.io/replicas";
 /// On a child that an owner reference cannot reach: the owner, as kind, namespace, name and UID.
 pub const OWNED_BY: &str = "prism.io/owned-by";
 /// Plain `component`: the program, such as `prism-proxy`.

@@ -15,6 +15,7 @@ use crate::{
     inventory, kinds,
     managed::{Managed, Status, Subject},
     ownership,
+    scaling::seen,
     steps::{Replacement, Steps, is_scaler_of},
 };
 
@@ -78,6 +79,11 @@ pub(crate) async fn apply<K: Managed>(
         outcome.failed.extend(ctx.engine.scale(workload, *replicas).await.err());
     }
     outcome.failed.extend(held_up);
+    // Whoever names a workload that is new has to know whose it is.
+    let workloads = [kinds::DEPLOYMENT, kinds::STATEFUL_SET];
+    for (key, _) in outcome.changed.iter().filter(|(key, _)| workloads.contains(&key.kind)) {
+        seen::wake_autoscalers(ctx, key);
+    }
     let prunable = |key: &ObjectKey| stays(key) || !may_prune(&outcome, key);
     applied.pruned.extend(ctx.engine.prune(owner, &remembered_keys, prunable).await?);
     let children =

@@ -81,7 +81,6 @@ fn facts(object: &PrismAutoscaler, owner: &Owner, ctx: &Context) -> Facts {
     let name = target.name.to_string();
     let mut scaling = seen::facts(ctx, owner, &target.namespace, &[(target.kind, name.clone())]);
     scaling.decided_elsewhere = seen::other_decider(ctx, owner, &target);
-    let maker = ctx.engine.ledger().get(&target).and_then(|seen| seen.owner);
-    let admin = maker.and_then(|maker| gather::admin_of(ctx, &maker.key));
+    let admin = seen::maker(ctx, &target).and_then(|maker| gather::admin_of(ctx, &maker.key));
     Facts { target: Some((kind, name)), scaling, admin }
 }

@@ -138,7 +138,7 @@ pub(crate) fn stack(stack: &PrismStack, owner: &Owner, ctx: &Context) -> stack::
     let mut made = ctx.engine.ledger().children(owner);
     made.retain(|(key, seen)| ownership::is_of(stack, key, seen));
     stack::Facts {
-        admin: ProgramFacts { members: members(&owner.key.namespace, &admin, ctx), ..part("admin") },
+        admin: ProgramFacts { members: members(owner, &admin, ctx), ..part("admin") },
         proxy: part("proxy"),
         console: part("web-console"),
         patterns: children(&made, &ctx.patterns, pattern_state),
@@ -228,12 +228,24 @@ pub(crate) fn program(owner: &Owner, name: &str, ctx: &Context) -> ProgramFacts 
     }
 }
 
-/// The members of the voting program `name`.
-pub(crate) fn members(namespace: &str, name: &str, ctx: &Context) -> Vec<Member> {
-    let set = workload_key(namespace, name, WorkloadKind::StatefulSet).name;
-    let ordinal = |pod: &str| pod.strip_prefix(&*set)?.strip_prefix('-')?.parse().ok();
+/// The UID of what controls the object with `metadata`.
+pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&str> {
+    let mut references = metadata.owner_references.iter().flatten();
+    Some(&references.find(|reference| reference.controller == Some(true))?.uid)
+}
+
+/// The members of the voting program `name` of `owner`: the pods that its `StatefulSet` controls, or, while
+/// there is none, those that it has left behind.
+pub(crate) fn members(owner: &Owner, name: &str, ctx: &Context) -> Vec<Member> {
+    let namespace = &*owner.key.namespace;
+    let key = workload_key(namespace, name, WorkloadKind::StatefulSet);
+    let set = ctx.engine.ledger().get(&key).filter(|seen| seen.owner.as_ref() == Some(owner));
+    let uid = set.map(|seen| seen.uid);
+    let ordinal = |pod: &str| pod.strip_prefix(&*key.name)?.strip_prefix('-')?.parse().ok();
     let pods = ctx.pods.find(|pod| {
-        pod.metadata.namespace.as_deref() == Some(namespace) && ordinal(&pod.name_any()).is_some()
+        pod.metadata.namespace.as_deref() == Some(namespace)
+            && ordinal(&pod.name_any()).is_some()
+            && controller(&pod.metadata) == uid.as_deref()
     });
     let member = |pod: std::sync::Arc<prism_engine::live::Live>| {
         Some(Member {

@@ -1,17 +1,24 @@
 //! The scalers that are in the cluster, whoever made them.
 
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::{api::autoscaling::v2::HorizontalPodAutoscaler, jiff::Timestamp};
 use kube::{
     Resource, ResourceExt,
-    core::{Object, ObjectMeta},
+    core::{DeserializeGuard, Object, ObjectMeta},
 };
 use prism_api::{
     autoscaler::{PrismAutoscaler, TargetKind},
     names,
     pattern::ActiveScaler,
+    workload::WorkloadKind,
 };
-use prism_engine::object::{Kind, ObjectKey, Owner};
-use prism_plan::scaling::{Holder, ScalerFacts, ScalingFacts, SeenScaler};
+use prism_engine::{
+    object::{Kind, ObjectKey, Owner},
+    queue::Lane,
+};
+use prism_plan::{
+    autoscaler::claims,
+    scaling::{Holder, ScalerFacts, ScalingFacts, SeenScaler},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{context::Context, kinds};
@@ -118,7 +125,7 @@ pub(crate) fn facts(
     scalers.sort_by(|one, other| one.name.cmp(&other.name));
     let is_foreign = |metadata: &ObjectMeta| is_here(metadata) && holder(metadata, owner) == Holder::Other;
     ScalingFacts {
-        now: k8s_openapi::jiff::Timestamp::now(),
+        now: Timestamp::now(),
         keda_is_served: [kinds::SCALED_OBJECT, kinds::TRIGGER_AUTHENTICATION]
             .into_iter()
             .all(|kind| ctx.optional.is_served(kind)),
@@ -181,7 +188,8 @@ fn holder_of_autoscaler(ctx: &Context, metadata: &ObjectMeta, owner: &Owner) -> 
     }
 }
 
-/// The `PrismAutoscaler` that scales the workload, if that is not `owner` itself.
+/// The `PrismAutoscaler` that scales the workload, if that is not `owner` itself. One that only watches, or
+/// whose spec cannot be followed, takes the replicas from nobody.
 fn claimant(
     ctx: &Context,
     namespace: &str,
@@ -201,53 +209,106 @@ fn claimant(
             TargetKind::StatefulSet => is_target((kinds::STATEFUL_SET.name.to_owned(), target.name.clone())),
         }
     };
+    let now = Timestamp::now();
     let found = ctx.prism_autoscalers.find(|guarded| {
         guarded.meta().namespace.as_deref() == Some(namespace)
             && guarded.meta().deletion_timestamp.is_none()
-            && guarded.0.as_ref().is_ok_and(names)
+            && guarded.0.as_ref().is_ok_and(|autoscaler| names(autoscaler) && claims(autoscaler, now))
     });
     found.iter().map(|guarded| guarded.name_any()).min()
 }
 
-/// Who else decides the replicas of the workload that the `PrismAutoscaler` `owner` names: the pattern or
-/// the stack that it belongs to, or an autoscaler of the same kind whose name comes first.
+/// Who else decides the replicas of the workload that the `PrismAutoscaler` `owner` names: the pattern,
+/// stack or backend that it belongs to, or an autoscaler of the same kind whose name comes first.
 pub(crate) fn other_decider(ctx: &Context, owner: &Owner, workload: &ObjectKey) -> Option<String> {
-    let maker = ctx.engine.ledger().get(workload).and_then(|seen| seen.owner);
-    let scales_itself = maker.as_ref().filter(|maker| scaler_of(ctx, maker, workload) != ActiveScaler::None);
-    if let Some(maker) = scales_itself {
-        return Some(format!(
-            "{} {} scales the workload itself: set autoscaling.enabled: false there, or delete this object",
-            maker.key.kind, maker.key.name
-        ));
+    let made = maker(ctx, workload).and_then(|maker| decided_by_maker(ctx, &maker.key, workload));
+    if made.is_some() {
+        return made;
     }
-    let targets = |guarded: &kube::core::DeserializeGuard<PrismAutoscaler>| {
+    let now = Timestamp::now();
+    let rivals = ctx.prism_autoscalers.find(|guarded| {
+        let is_itself = guarded.name_any() == *owner.key.name;
         guarded.meta().namespace.as_deref() == Some(&*owner.key.namespace)
-            && guarded.0.as_ref().is_ok_and(|other| target(ctx, other).as_ref() == Some(workload))
-    };
-    let first = ctx.prism_autoscalers.find(targets).iter().map(|guarded| guarded.name_any()).min()?;
+            && guarded.0.as_ref().is_ok_and(|other| {
+                target(ctx, other).as_ref() == Some(workload) && (is_itself || claims(other, now))
+            })
+    });
+    let first = rivals.iter().map(|guarded| guarded.name_any()).min()?;
     (first != *owner.key.name)
         .then(|| format!("PrismAutoscaler {first} scales the same workload: delete one of the two"))
 }
 
-fn scaler_of(ctx: &Context, maker: &Owner, workload: &ObjectKey) -> ActiveScaler {
-    let key = &maker.key;
-    let active = prism_plan::scaling::active_scaler;
-    if key.kind == kinds::PRISM_PATTERN {
-        let pattern = ctx.patterns.get(&key.namespace, &key.name);
-        let spec = pattern.as_ref().and_then(|pattern| pattern.0.as_ref().ok()).map(|pattern| &pattern.spec);
-        return active(spec.and_then(|spec| spec.autoscaling.as_ref()));
+/// Who made `workload`. What its metadata says is the word of whoever may write there: it is believed of
+/// an owner beside it that exists, in that very incarnation.
+pub(crate) fn maker(ctx: &Context, workload: &ObjectKey) -> Option<Owner> {
+    let owner = ctx.engine.ledger().get(workload)?.owner?;
+    let ObjectKey { kind, namespace, name } = &owner.key;
+    let uid = if *kind == kinds::PRISM_PATTERN {
+        ctx.patterns.get(namespace, name)?.meta().uid.clone()
+    } else if *kind == kinds::PRISM_STACK {
+        ctx.stacks.get(namespace, name)?.meta().uid.clone()
+    } else if *kind == kinds::PRISM_BACKEND {
+        ctx.backends.get(namespace, name)?.meta().uid.clone()
+    } else {
+        None
+    };
+    (*namespace == workload.namespace && uid.as_deref() == Some(&*owner.uid)).then_some(owner)
+}
+
+/// Whether the maker of a workload leaves its replicas to nobody, in a sentence with a way out.
+fn decided_by_maker(ctx: &Context, maker: &ObjectKey, workload: &ObjectKey) -> Option<String> {
+    let fixed = |why: &str, field: &str| {
+        format!(
+            "the replicas of {} {} are those of {} {}, {why}: only {field} there sets them; delete this object",
+            workload.kind, workload.name, maker.kind, maker.name
+        )
+    };
+    if maker.kind == kinds::PRISM_BACKEND {
+        return Some(fixed("whose servers hold data", "spec.provision.replicas"));
     }
-    let stack = ctx.stacks.get(&key.namespace, &key.name);
-    let spec = stack.as_ref().and_then(|stack| stack.0.as_ref().ok()).map(|stack| &stack.spec);
-    let component = spec.and_then(|spec| {
-        let is = |name: &str| *prism_plan::stack::child_name(&key.name, name) == *workload.name;
-        if is("proxy") {
+    let is = |component: &str| {
+        let name = prism_plan::stack::child_name(&maker.name, component);
+        maker.kind == kinds::PRISM_STACK
+            && [WorkloadKind::Deployment, WorkloadKind::StatefulSet]
+                .into_iter()
+                .any(|kind| crate::steps::workload_key(&maker.namespace, &name, kind) == *workload)
+    };
+    if is("admin") {
+        return Some(fixed("whose members vote", "spec.admin.replicas"));
+    }
+    let active = prism_plan::scaling::active_scaler;
+    let scaler = if maker.kind == kinds::PRISM_PATTERN {
+        let pattern = ctx.patterns.get(&maker.namespace, &maker.name)?;
+        active(pattern.0.as_ref().ok()?.spec.autoscaling.as_ref())
+    } else {
+        let stack = ctx.stacks.get(&maker.namespace, &maker.name)?;
+        let spec = &stack.0.as_ref().ok()?.spec;
+        let component = if is("proxy") {
             spec.proxy.as_ref()
         } else {
             spec.web_console.as_ref().filter(|_| is("web-console"))
-        }
-    });
-    active(component.and_then(|component| component.autoscaling.as_ref()))
+        };
+        active(component.and_then(|component| component.autoscaling.as_ref()))
+    };
+    (scaler != ActiveScaler::None).then(|| {
+        format!(
+            "{} {} scales the workload itself: set autoscaling.enabled: false there, or delete this object",
+            maker.kind, maker.name
+        )
+    })
+}
+
+/// Wakes the `PrismAutoscaler`s that name `workload`.
+pub(crate) fn wake_autoscalers(ctx: &Context, workload: &ObjectKey) {
+    let names = |autoscaler: &DeserializeGuard<PrismAutoscaler>| {
+        let readable = autoscaler.0.as_ref().ok();
+        readable.and_then(|autoscaler| target(ctx, autoscaler)).as_ref() == Some(workload)
+    };
+    for autoscaler in ctx.prism_autoscalers.find(names) {
+        let namespace = autoscaler.namespace().unwrap_or_default();
+        let key = ObjectKey::new(kinds::PRISM_AUTOSCALER, &namespace, &autoscaler.name_any());
+        ctx.queue.add(key, Lane::Child);
+    }
 }
 
 /// The workload that `autoscaler` names; `None` while its pattern has none.

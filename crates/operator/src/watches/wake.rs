@@ -235,13 +235,7 @@ fn scaled(ctx: &Context, namespace: Option<String>, (kind, name): (String, Strin
     if let Some(owner) = ctx.engine.ledger().get(&workload).and_then(|seen| seen.owner) {
         ctx.queue.add(owner.key, Lane::Child);
     }
-    let names = |autoscaler: &DeserializeGuard<PrismAutoscaler>| {
-        let readable = autoscaler.0.as_ref().ok();
-        readable.and_then(|autoscaler| seen::target(ctx, autoscaler)).as_ref() == Some(&workload)
-    };
-    for autoscaler in ctx.prism_autoscalers.find(names) {
-        ctx.queue.add(key_of(kinds::PRISM_AUTOSCALER, autoscaler.as_ref()), Lane::Child);
-    }
+    seen::wake_autoscalers(ctx, &workload);
 }
 
 /// A `PrismAutoscaler` that comes, changes or goes concerns whoever made its workload, and those that
@@ -332,10 +326,13 @@ fn stalled_for_storage<K: Managed>(ctx: &Context, cache: &Cache<DeserializeGuard
     }
 }
 
-/// A member that comes, goes, or changes its readiness concerns its stack.
+/// A member that comes, goes, or changes its readiness or its controller concerns its stack.
 pub(super) fn stack_of_member(ctx: &Context, difference: &Difference<Live>) {
     let state = |pod: &Option<Arc<Live>>| {
-        pod.as_ref().map(|pod| (pod.is_ready(), pod.metadata.deletion_timestamp.is_some(), pod.uid()))
+        pod.as_ref().map(|pod| {
+            let is_ending = pod.metadata.deletion_timestamp.is_some();
+            (pod.is_ready(), is_ending, pod.uid(), gather::controller(&pod.metadata).map(str::to_owned))
+        })
     };
     if state(&difference.before) == state(&difference.after) {
         return;

@@ -17,6 +17,7 @@ mod guests;
 mod health;
 mod integrations;
 mod leadership;
+mod members;
 mod outlets;
 mod quiet;
 mod quorum;

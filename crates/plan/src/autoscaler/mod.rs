@@ -5,7 +5,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 use prism_api::{
     autoscaler::{PrismAutoscaler, TargetKind},
     labels, names,
@@ -49,6 +49,19 @@ pub fn plan(autoscaler: &PrismAutoscaler, facts: &Facts) -> Result<Plan, Invalid
     let scaling = facts.target.clone().map(|target| scaling(autoscaler, target, facts)).transpose()?;
     let planned = scaling.map(|scaling| scaling.plan(&facts.scaling).map(|plan| (scaling, plan)));
     Ok(Plan { scaling: planned.transpose()? })
+}
+
+/// Whether the object takes the replicas of its target away from others: not if it only watches, nor if
+/// its spec cannot be followed.
+#[must_use]
+pub fn claims(autoscaler: &PrismAutoscaler, now: Timestamp) -> bool {
+    let facts = Facts {
+        target: Some((WorkloadKind::Deployment, autoscaler.spec.target_ref.name.clone())),
+        scaling: ScalingFacts { now, ..ScalingFacts::default() },
+        admin: None,
+    };
+    let planned = plan(autoscaler, &facts).ok().and_then(|plan| plan.scaling);
+    planned.is_some_and(|(scaling, _)| !scaling.is_shadow())
 }
 
 /// The workload of the object, if it is not by way of a pattern.

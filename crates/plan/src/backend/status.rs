@@ -17,6 +17,7 @@ use crate::{
     invalid::Invalid,
     program::Rollout,
     report::{Problem, Report, reconciling, with_hold, with_storage},
+    scaling,
 };
 
 /// The status after a pass. `facts` are those after it.
@@ -50,6 +51,10 @@ pub fn status(
         conditions.set(condition::STALLED, true, reason, *message);
     }
     conditions.set_unknown(condition::BACKEND_HEALTHY, reason::NOT_PROBED, NOT_PROBED);
+    if let Some(Server { program, .. }) = &plan.server {
+        let scaling = program.program.scaling();
+        scaling::conditions(&mut conditions, &scaling, &program.scaling, &facts.server.scaling, None, now);
+    }
     if let Some(rollout) = &rollout {
         conditions.set(condition::PROVISIONED, rollout.is_ready, rollout.reason, rollout.message.as_str());
     }
@@ -114,6 +119,7 @@ pub fn refused(
     conditions.set(condition::STALLED, true, reason::INVALID_SPEC, invalid.to_string());
     conditions.keep(condition::BACKEND_HEALTHY);
     conditions.keep(condition::PROVISIONED);
+    conditions.keep(condition::SCALER_CONFLICT);
     let conditions = conditions.finish();
     let rollout = is_provisioned(&backend.spec).then(|| Rollout::of(KIND, &facts.server));
     PrismBackendStatus {

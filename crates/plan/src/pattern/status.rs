@@ -87,7 +87,10 @@ pub fn refused(
     now: Timestamp,
 ) -> PrismPatternStatus {
     let previous = pattern.status.clone().unwrap_or_default();
-    let workload = previous.kind.and_then(|kind| facts.runner.workload(kind)).cloned().unwrap_or_default();
+    let workload = previous.kind.and_then(|kind| facts.runner.workload(kind)).cloned();
+    // One that is made anew begins with the number that was there last.
+    let desired = workload.as_ref().map(|workload| workload.desired);
+    let workload = workload.unwrap_or_default();
     let mut conditions = Conditions::new(&previous.conditions, pattern.metadata.generation, now);
     conditions.set(condition::READY, false, reason::INVALID_SPEC, invalid.to_string());
     conditions.set(condition::STALLED, true, reason::INVALID_SPEC, invalid.to_string());
@@ -100,7 +103,7 @@ pub fn refused(
         observed_generation: pattern.metadata.generation,
         phase: Some(phase(&conditions, workload.available > 0, previous.phase)),
         replicas: Some(workload.replicas),
-        desired_replicas: Some(workload.desired),
+        desired_replicas: desired.or(previous.desired_replicas),
         ready_replicas: Some(workload.ready),
         available_replicas: Some(workload.available),
         updated_replicas: Some(workload.updated),

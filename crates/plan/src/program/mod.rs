@@ -127,6 +127,8 @@ pub struct Program {
     pub service: ServiceSpec,
     /// How many pods drains may take.
     pub disruption_budget: DisruptionBudget,
+    /// Whether the replicas may be left to a scaler at all.
+    pub replica_owner: ReplicaOwner,
     /// Who decides the replicas.
     pub scaler: ActiveScaler,
     /// How, if somebody does.
@@ -149,6 +151,16 @@ pub struct Program {
     pub secrets: BTreeSet<String>,
     /// What the operator refuses of what the spec says.
     pub refusals: Refusals,
+}
+
+/// Whether the replicas of a program may be left to a scaler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplicaOwner {
+    /// To whoever scales: the program's own block, a `PrismAutoscaler`, or a scaler of somebody else.
+    #[default]
+    Negotiable,
+    /// Never: its pods vote or hold data, and what somebody else writes is set back.
+    Operator,
 }
 
 /// A port that Services offer.
@@ -187,7 +199,14 @@ impl Program {
     pub fn plan(self, facts: &ProgramFacts) -> Result<ProgramPlan, Invalid> {
         refusals::check(&self)?;
         let storage = storage::judge(&self, facts);
-        let mut scaling = self.scaling().plan(&facts.scaling)?;
+        let keep = predecessor::decide(&self, facts);
+        let mut scaling = match self.replica_owner {
+            ReplicaOwner::Negotiable => self.scaling().plan(&facts.scaling)?,
+            ReplicaOwner::Operator => ScalingPlan::overruling(&self, &facts.scaling),
+        };
+        if let Some(kind) = keep {
+            scaling.wait_for(kind, &self.name);
+        }
         let children = Children {
             service_account: service_account::build(&self),
             workload: workload::build(&self, &storage, facts)?,
@@ -196,7 +215,6 @@ impl Program {
             budget: budget::build(&self),
             scalers: std::mem::take(&mut scaling.scalers),
         };
-        let keep = predecessor::decide(&self, facts);
         let missing_class = storage::missing_class(&self, facts);
         Ok(ProgramPlan {
             replace: storage.replace(),
@@ -207,6 +225,20 @@ impl Program {
             keep,
             program: self,
         })
+    }
+
+    /// Whether somebody decides the replicas rather than the spec. A scaler of the program's own may
+    /// not be there yet, or wait for something.
+    #[must_use]
+    pub fn is_scaled(&self, facts: &ProgramFacts) -> bool {
+        self.replica_owner == ReplicaOwner::Negotiable
+            && (self.scaler != ActiveScaler::None || facts.scaling.has_scaler())
+    }
+
+    /// The field that says how many replicas there are.
+    #[must_use]
+    pub fn replicas_field(&self) -> String {
+        format!("{}.replicas", self.field)
     }
 
     /// The scaling of its workload.
@@ -262,8 +294,9 @@ pub fn workload_name(name: &str, kind: WorkloadKind) -> String {
     bounded(name, limit)
 }
 
-/// The `wanted` number; under a scaler, the number that runs now or ran `last`, within its limits: a
-/// workload that is made anew, or in another kind, starts where its predecessor was.
+/// The `wanted` number; where somebody scales, the number that runs now or ran `last`, within the limits
+/// of the program's own block: a workload that is made anew, or in another kind, starts where its
+/// predecessor was.
 #[must_use]
 pub fn replicas(
     wanted: i32,
@@ -272,11 +305,14 @@ pub fn replicas(
     facts: &ProgramFacts,
     last: Option<i32>,
 ) -> i32 {
-    let Some(autoscaling) = autoscaling.filter(|autoscaling| autoscaling.is_enabled()) else {
+    let own = autoscaling.filter(|autoscaling| autoscaling.is_enabled());
+    if own.is_none() && !facts.scaling.has_scaler() {
         return wanted;
-    };
+    }
     let running = facts.running(kind).map(|workload| workload.desired);
-    let floor = autoscaling.min_replicas.unwrap_or(1);
-    let ceiling = autoscaling.max_replicas.unwrap_or(i32::MAX).max(floor);
-    running.or(last).unwrap_or(wanted).clamp(floor, ceiling)
+    let seed = running.or(last).unwrap_or(wanted);
+    own.map_or(seed, |own| {
+        let floor = own.min_replicas.unwrap_or(1);
+        seed.clamp(floor, own.max_replicas.unwrap_or(i32::MAX).max(floor))
+    })
 }

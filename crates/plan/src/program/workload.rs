@@ -7,7 +7,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
-use prism_api::{labels, pattern::ActiveScaler, workload::WorkloadKind};
+use prism_api::{labels, workload::WorkloadKind};
 
 use super::{
     Program, ProgramFacts,
@@ -18,21 +18,21 @@ use super::{
 use crate::{invalid::Invalid, text};
 
 /// Builds the workload. Under a scaler, whoever made it, the replicas are left out: they are the scaler's.
+/// Where they may not be left to any, they are always there.
 pub(super) fn build(
     program: &Program,
     verdict: &StorageVerdict,
     facts: &ProgramFacts,
 ) -> Result<Workload, Invalid> {
     let mut metadata = metadata(program, &program.name);
-    let is_scaled = program.scaler != ActiveScaler::None || facts.scaling.has_scaler();
-    let replicas = (!is_scaled).then_some(program.replicas);
+    let replicas = (!program.is_scaled(facts)).then_some(program.replicas);
     let selector =
         LabelSelector { match_labels: Some(program.workload_selector()), ..LabelSelector::default() };
     let template = pod::template(program)?;
     let mut annotations = program.annotations.clone();
     let update_strategy = program.votes.then(|| {
         let hash = text::hash_of(&template);
-        let partition = Some(quorum::partition(program, &hash, facts));
+        let partition = Some(quorum::partition(program.replicas, &hash, facts));
         annotations.insert(labels::TEMPLATE_HASH.to_owned(), hash);
         StatefulSetUpdateStrategy {
             type_: Some("RollingUpdate".to_owned()),

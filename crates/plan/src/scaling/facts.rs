@@ -111,11 +111,15 @@ impl ScalingFacts {
         if let Some(message) = &self.decided_elsewhere {
             return Some(Obstacle::Conflict(message.clone()));
         }
-        let rival = self.scalers.iter().find(|scaler| scaler.holder == Holder::Other)?;
+        let rival = self.foreign()?;
         Some(Obstacle::Conflict(format!(
-            "{} scales the same workload and was made by somebody else: delete it, or switch autoscaling off here",
-            rival.title()
+            "{rival} scales the same workload and was made by somebody else: delete it, or switch autoscaling off here"
         )))
+    }
+
+    /// Kind and name of a scaler that somebody else made.
+    pub(super) fn foreign(&self) -> Option<String> {
+        Some(self.scalers.iter().find(|scaler| scaler.holder == Holder::Other)?.title())
     }
 
     /// A scaler of our own, of another engine, that has not gone yet.

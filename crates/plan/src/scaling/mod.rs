@@ -29,6 +29,7 @@ use k8s_openapi::{
 use prism_api::{
     autoscaling::{Autoscaling, Scaler, ScalingMode, Via},
     pattern::ActiveScaler,
+    workload::WorkloadKind,
 };
 
 pub use admin::{Assignment, Export, Source, exports, sources};
@@ -41,6 +42,7 @@ pub use usage::measured;
 
 use crate::{
     invalid::Invalid,
+    program::Program,
     types::{ScaleTarget, ScaledObject, TriggerAuthentication},
 };
 
@@ -117,6 +119,33 @@ pub enum Obstacle {
 }
 
 impl ScalingPlan {
+    /// The plan for a program whose replicas are never left to a scaler: one that names its workload
+    /// all the same is told of, and does not count.
+    #[must_use]
+    pub fn overruling(program: &Program, facts: &ScalingFacts) -> Self {
+        let obstacle = facts.foreign().map(|scaler| {
+            Obstacle::Conflict(format!(
+                "{scaler} names {} {}, whose replicas only {} sets: what it writes is set back; delete it",
+                program.kind.as_str(),
+                program.name,
+                program.replicas_field(),
+            ))
+        });
+        Self { obstacle, ..Self::default() }
+    }
+
+    /// Nothing scales the workload before the one that it takes the place of has gone: one that begins
+    /// with few pods that are ready must not be judged by those.
+    pub(crate) fn wait_for(&mut self, predecessor: WorkloadKind, name: &str) {
+        let has_begun = self.assignment.is_some() || self.scalers != Scalers::default();
+        if self.obstacle.is_none() && has_begun {
+            self.obstacle =
+                Some(Obstacle::HandingOver(format!("{} {name} has to go first", predecessor.as_str())));
+        }
+        self.scalers = Scalers::default();
+        self.assignment = None;
+    }
+
     /// Whether a scaler that is there stays as it is: what is missing may come back, and until then the
     /// scaler does better than none.
     #[must_use]

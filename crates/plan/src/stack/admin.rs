@@ -18,7 +18,7 @@ use super::{
 use crate::{
     environment::{from_pod, from_secret},
     invalid::Invalid,
-    program::{Port, Program, ProgramFacts, VOLUME, quorum::Membership},
+    program::{Port, Program, ProgramFacts, ReplicaOwner, VOLUME, quorum::Membership},
 };
 
 /// Where the log lies.
@@ -48,15 +48,17 @@ enum Store {
 pub(super) fn program(
     stack: &ResolvedStack,
     spec: &AdminSpec,
-    membership: Membership,
+    membership: &Membership,
 ) -> Result<Program, Invalid> {
     let mut program = component::program(stack, &ROLE, &spec.component);
     let store = store(spec)?;
     program.replicas = membership.replicas;
+    program.replica_owner = ReplicaOwner::Operator;
     program.uses_api = elects(spec).is_some();
     program.votes = program.kind == WorkloadKind::StatefulSet;
     if program.votes {
-        program.annotations.insert(labels::MEMBERS.to_owned(), membership.peers.to_string());
+        let notes = [(labels::REPLICAS, membership.replicas), (labels::MEMBERS, membership.peers)];
+        program.annotations.extend(notes.map(|(key, count)| (key.to_owned(), count.to_string())));
         let wish = spec.component.storage.clone().unwrap_or_default();
         let path = wish.mount_path.clone().unwrap_or_else(|| DATA_PATH.to_owned());
         program.storage = Some(StorageSpec { mount_path: Some(path), ..wish });

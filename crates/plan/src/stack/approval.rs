@@ -111,6 +111,14 @@ pub(super) fn of_quorum_loss(name: &str, from: i32, to: i32) -> PlannedAction {
     action("Update", format!("StatefulSet {name}"), reason, true)
 }
 
+/// That members come or go. The words say where that ends, and are the same at each step.
+pub(super) fn of_members(stack: &ResolvedStack, name: &str, to: i32) -> PlannedAction {
+    let reason = format!(
+        "its members become {to}, one at a time; those that stay restart one at a time, to learn of it"
+    );
+    action("Update", format!("StatefulSet {name}"), reason, stack.needs_approval())
+}
+
 /// That something which is no longer wanted goes.
 pub(super) fn of_removal(kind: &str, name: &str, needs_approval: bool) -> PlannedAction {
     action("Delete", format!("{kind} {name}"), "it is no longer in the spec".to_owned(), needs_approval)

@@ -50,7 +50,13 @@ pub(super) fn scaled(
     let wanted = spec.component.replicas.unwrap_or(1);
     Ok(Program {
         scaler: active_scaler(spec.autoscaling.as_ref()),
-        replicas: replicas(wanted, spec.autoscaling.as_ref(), base.kind, facts, None),
+        replicas: replicas(
+            wanted,
+            spec.autoscaling.as_ref(),
+            base.kind,
+            facts,
+            stack.recorded(role.component, None),
+        ),
         autoscaling: spec.autoscaling.clone(),
         control: control(Some(&stack.annotations), Some(role.component))?,
         pattern: base.name.clone(),

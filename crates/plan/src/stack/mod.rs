@@ -8,6 +8,7 @@ mod entries;
 mod facts;
 mod front;
 mod locality;
+mod members;
 mod order;
 mod ownership;
 mod parts;
@@ -21,10 +22,7 @@ mod tests;
 mod warnings;
 
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use prism_api::{
-    condition::reason,
-    stack::{PlannedAction, PrismStack},
-};
+use prism_api::stack::PrismStack;
 
 pub use approval::Approval;
 pub use entries::{BackendEntry, PatternEntry};
@@ -36,7 +34,7 @@ pub use status::{is_progress_only, refused, status};
 use crate::{
     edge::{self, Edge, Missing},
     invalid::Invalid,
-    program::{Program, ProgramFacts, ProgramPlan, quorum},
+    program::{Program, ProgramFacts, ProgramPlan},
     refusals,
 };
 use locality::Locality;
@@ -123,7 +121,8 @@ pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
     let mut actions = Vec::new();
     let mut problems = Vec::new();
 
-    let mut admin = plan_admin(&stack, facts, &mut actions, &mut problems)?;
+    let admin = members::plan(&stack, facts, &mut actions, &mut problems)?;
+    let (mut admin, unmoved) = admin.map_or((None, None), |(admin, unmoved)| (Some(admin), unmoved));
     let of_admin = admin.as_ref().map(|admin| &admin.program.program);
     let proxy = stack.spec.proxy.clone().unwrap_or_default();
     let proxy = proxy
@@ -162,7 +161,7 @@ pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
     actions.extend(removed);
     let approval = Approval::new(&stack, actions);
     if let Some(admin) = &mut admin {
-        admin.is_held = !approval.is_granted && admin.is_held;
+        members::settle(admin, unmoved, facts, &approval);
     }
     let (edge, missing) = plan_edge(&stack, proxy.as_ref(), &patterns, facts)?;
     let component = |program: Option<Program>, facts_of: &ProgramFacts| {
@@ -188,47 +187,6 @@ pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
         problems,
         missing,
     })
-}
-
-/// Plans the admin; `is_held` says for now that there is something to announce about it.
-fn plan_admin(
-    stack: &ResolvedStack,
-    facts: &Facts,
-    actions: &mut Vec<PlannedAction>,
-    problems: &mut Vec<(&'static str, String)>,
-) -> Result<Option<AdminPlan>, Invalid> {
-    let Some(spec) = stack.spec.admin.as_ref().filter(|admin| admin.component.is_enabled()) else {
-        return Ok(None);
-    };
-    let wanted = spec.component.replicas.unwrap_or(1);
-    let refused = quorum::membership(wanted, &facts.admin, false);
-    let name = stack.child_name(admin::ROLE.component);
-    let loss = refused.is_refused.then(|| approval::of_quorum_loss(&name, refused.voters, wanted));
-    let may_lose = loss.as_ref().is_some_and(|loss| Approval::agrees_to(stack, loss));
-    let membership = quorum::membership(wanted, &facts.admin, may_lose);
-    if membership.is_refused {
-        problems.push((
-            reason::QUORUM_LOSS_REFUSED,
-            format!(
-                "spec.admin.replicas: {wanted} of {} running members cannot agree on anything: keep at least {}, or agree to status.plan by the annotation prism.io/approved-plan",
-                membership.voters,
-                quorum::quorum(membership.voters),
-            ),
-        ));
-    }
-    let program = admin::program(stack, spec, membership)?;
-    let leaves_log = admin::leaves_a_log_behind(spec, &program, &facts.admin);
-    let rbac = rbac::build(spec, &program);
-    let program = program.plan(&facts.admin)?;
-    let announced = approval::of_admin(stack, &program, &facts.admin, leaves_log);
-    let is_held = !announced.is_empty();
-    // A loss of the quorum takes several passes, and what was agreed to must stay the same plan in each.
-    actions.extend(loss.map_or(announced, |loss| vec![loss]));
-    let is_there = membership.is_refused || (membership.replicas == wanted && membership.peers == wanted);
-    let next_step = (!is_there)
-        .then(|| format!("{} members of {wanted}: they come and go one at a time", membership.replicas));
-    let waits_for = order::of_admin(stack, spec, facts);
-    Ok(Some(AdminPlan { program, rbac, next_step, waits_for, is_held }))
 }
 
 fn plan_edge(

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use prism_api::{component::ComponentStatus, labels};
 
 use super::{AdminPlan, BackendEntry, ChildFacts, ComponentPlan, Facts, PatternEntry, Plan, facts::place};
-use crate::program::{ProgramFacts, ProgramPlan, Rollout};
+use crate::program::{ProgramFacts, ProgramPlan, Rollout, quorum};
 
 /// Parts that a message names before it only counts.
 pub(super) const NAMED: usize = 5;
@@ -38,7 +38,10 @@ fn of_program(
         object: Some(program.name.clone()),
         namespace: None,
         ready: rollout.is_ready,
-        replicas: Some(workload.map_or(program.replicas, |workload| workload.desired)),
+        // Of members that vote, the number that was decided: a set that is made anew begins with it.
+        replicas: Some(workload.map_or(program.replicas, |workload| {
+            if program.votes { quorum::decided(workload) } else { workload.desired }
+        })),
         available_replicas: Some(workload.map_or(0, |workload| workload.available)),
         scaling: None,
         message: Some(waits_for.map_or(rollout.message, str::to_owned)),

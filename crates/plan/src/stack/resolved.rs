@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{api::core::v1::EnvVar, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use prism_api::{
+    component::ComponentStatus,
     labels, names,
     observability::Observability,
     stack::{Approval, PlannedAction, PrismStack, PrismStackSpec, StackBackend},
-    workload::RuntimeProfile,
+    workload::{RuntimeProfile, WorkloadKind},
 };
 
 use super::facts::Facts;
@@ -41,6 +42,8 @@ pub struct ResolvedStack {
     pub announced: Option<String>,
     /// The plan that the status shows.
     pub announced_plan: Vec<PlannedAction>,
+    /// What the status recorded of the components last.
+    pub recorded: Vec<ComponentStatus>,
     /// Generation of the spec: what was agreed to for one is not agreed to for the next.
     pub generation: i64,
     /// Conventions of the programs.
@@ -66,6 +69,7 @@ impl ResolvedStack {
             approved: annotations.and_then(|all| all.get(labels::APPROVED_PLAN)).cloned(),
             announced: stack.status.as_ref().and_then(|status| status.plan_hash.clone()),
             announced_plan: stack.status.as_ref().map(|status| status.plan.clone()).unwrap_or_default(),
+            recorded: stack.status.as_ref().map(|status| status.components.clone()).unwrap_or_default(),
             generation: stack.metadata.generation.unwrap_or_default(),
             profile: spec.runtime_profile.unwrap_or_default(),
             images: Defaults {
@@ -85,6 +89,15 @@ impl ResolvedStack {
     #[must_use]
     pub fn child_name(&self, name: &str) -> String {
         child_name(&self.name, name)
+    }
+
+    /// How many replicas the `component` had when the status was written, if it was of that kind, or of
+    /// any.
+    #[must_use]
+    pub fn recorded(&self, component: &str, kind: Option<WorkloadKind>) -> Option<i32> {
+        let recorded = self.recorded.iter().find(|part| part.name == component)?;
+        let is_kind = kind.is_none_or(|kind| recorded.kind.as_deref() == Some(kind.as_str()));
+        recorded.replicas.filter(|_| is_kind)
     }
 
     /// Whether changes that replace or delete something wait for a person.

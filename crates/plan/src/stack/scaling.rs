@@ -1,4 +1,5 @@
-//! What the scaling of proxy and web console comes to, for the stack as a whole.
+//! What the scaling of proxy and web console comes to, for the stack as a whole, and whether somebody
+//! tries to scale the admin.
 
 use k8s_openapi::jiff::Timestamp;
 use prism_api::{
@@ -6,7 +7,7 @@ use prism_api::{
     condition::{self, Condition},
 };
 
-use super::{ComponentPlan, Facts, Plan};
+use super::{AdminPlan, ComponentPlan, Facts, Plan};
 use crate::{conditions::Conditions, scaling};
 
 /// Sets the conditions about scaling: of each type the one that needs attention most, with the name of
@@ -20,6 +21,18 @@ pub(super) fn judge(
     now: Timestamp,
 ) {
     let mut judged: Vec<(&str, Condition)> = Vec::new();
+    if let Some(AdminPlan { program, waits_for: None, .. }) = &plan.admin {
+        let mut own = Conditions::new(&[], None, now);
+        scaling::conditions(
+            &mut own,
+            &program.program.scaling(),
+            &program.scaling,
+            &facts.admin.scaling,
+            None,
+            now,
+        );
+        judged.extend(own.finish().into_iter().map(|condition| ("admin", condition)));
+    }
     for (name, component, facts) in
         [("proxy", &plan.proxy, &facts.proxy), ("web-console", &plan.console, &facts.console)]
     {

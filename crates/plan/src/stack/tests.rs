@@ -1,7 +1,7 @@
 //! Plans of whole stacks.
 
 use k8s_openapi::api::core::v1::Container;
-use prism_api::labels;
+use prism_api::{condition::reason, labels};
 use rstest::rstest;
 use serde_json::{Value, json};
 

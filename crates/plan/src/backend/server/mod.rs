@@ -30,7 +30,7 @@ use super::{
 use crate::{
     invalid::Invalid,
     owner,
-    program::{self, Program, ProgramPlan, StorageVerdict, VOLUME},
+    program::{self, Program, ProgramPlan, ReplicaOwner, StorageVerdict, VOLUME},
 };
 use product::Product;
 
@@ -164,6 +164,7 @@ fn base(
         pod_template: Some(without_service_links()),
         user: Some(product.user),
         termination_grace_period_seconds: Some(60),
+        replica_owner: ReplicaOwner::Operator,
         replicas: provision.replicas.unwrap_or(1),
         ..Program::default()
     };
