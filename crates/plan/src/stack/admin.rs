@@ -147,9 +147,9 @@ fn standard(program: &mut Program, spec: &AdminSpec, store: Store, peers: i32) {
         args.push(format!("--peers={}", peers.collect::<Vec<_>>().join(",")));
     }
     match store {
-        Store::Raft => {}
+        // The address of a database has a password in it: it stays in the environment, as DATABASE_URL.
+        Store::Raft | Store::Postgres => {}
         Store::Sqlite => args.push(format!("--db=sqlite://{DATA_PATH}/admin.db")),
-        Store::Postgres => args.push("--db=$(DATABASE_URL)".to_owned()),
     }
     if let Some(election) = elects(spec) {
         args.push("--leader-elect=true".to_owned());

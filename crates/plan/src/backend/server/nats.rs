@@ -33,7 +33,7 @@ pub(super) const PRODUCT: Product = Product {
 };
 
 /// What servers log in to each other with: the credentials of clients serve.
-const LOGIN: &str = "$(NATS_USERNAME):$(NATS_PASSWORD)";
+const LOGIN: &str = "$NATS_USERNAME:$NATS_PASSWORD";
 
 fn fill(program: &mut Program, wish: &Wish<'_>) -> Result<(), Invalid> {
     let servers = servers(program.replicas, wish.members.filter(|_| wish.keeps_data))?;
@@ -44,24 +44,27 @@ fn fill(program: &mut Program, wish: &Wish<'_>) -> Result<(), Invalid> {
         from_secret("NATS_USERNAME", wish.secret, secret::USERNAME),
         from_secret("NATS_PASSWORD", wish.secret, secret::PASSWORD),
     ];
-    program.args = vec![
-        // Data belongs to a name, which must be the same after a restart.
-        "--server_name=$(POD_NAME)".to_owned(),
-        "--jetstream".to_owned(),
-        format!("--store_dir={}", PRODUCT.data_path),
-        "--http_port=8222".to_owned(),
-        "--user=$(NATS_USERNAME)".to_owned(),
-        "--pass=$(NATS_PASSWORD)".to_owned(),
+    // Data belongs to a name, which must be the same after a restart.
+    let mut config = vec![
+        "server_name: \"$POD_NAME\"".to_owned(),
+        "port: 4222".to_owned(),
+        "http_port: 8222".to_owned(),
+        format!("jetstream {{ store_dir: \"{}\" }}", PRODUCT.data_path),
+        "authorization { user: \"$NATS_USERNAME\", password: \"$NATS_PASSWORD\" }".to_owned(),
     ];
     if servers > 1 {
-        let route = |ordinal| format!("nats://{LOGIN}@{}:{CLUSTER_PORT}", pod_host(program, ordinal));
+        let route = |ordinal| format!("\"nats://{LOGIN}@{}:{CLUSTER_PORT}\"", pod_host(program, ordinal));
         let routes: Vec<_> = (0..servers).map(route).collect();
-        program.args.extend([
-            format!("--cluster_name={}", program.name),
-            format!("--cluster=nats://{LOGIN}@0.0.0.0:{CLUSTER_PORT}"),
-            format!("--routes={}", routes.join(",")),
-        ]);
+        config.push(format!(
+            "cluster {{ name: \"{}\", listen: \"0.0.0.0:{CLUSTER_PORT}\", authorization {{ user: \"$NATS_USERNAME\", password: \"$NATS_PASSWORD\" }}, routes: [{}] }}",
+            program.name,
+            routes.join(", ")
+        ));
     }
+    // On standard input: arguments would show the password in the list of processes.
+    let script = format!("exec nats-server --config /dev/stdin <<END\n{}\nEND\n", config.join("\n"));
+    program.command = ["sh", "-c"].map(str::to_owned).into();
+    program.args = vec![script];
     // Neither waits for streams: one that has lost its quorum must not take the others out of service.
     program.probes = probes(
         http("monitor", "/healthz?js-server-only=true"),

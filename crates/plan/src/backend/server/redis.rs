@@ -27,9 +27,13 @@ pub(super) const PRODUCT: Product = Product {
 
 fn fill(program: &mut Program, wish: &Wish<'_>) -> Result<(), Invalid> {
     only_one(program, "redis")?;
-    program.args = ["--requirepass", "$(REDIS_PASSWORD)", "--appendonly", "yes", "--dir", PRODUCT.data_path]
-        .map(str::to_owned)
-        .into();
+    // Its configuration comes on standard input: an argument would show the password in the list of processes.
+    let start = format!(
+        "exec redis-server - <<END\nrequirepass $REDIS_PASSWORD\nappendonly yes\ndir {}\nEND\n",
+        PRODUCT.data_path
+    );
+    program.command = ["sh", "-c"].map(str::to_owned).into();
+    program.args = vec![start];
     program.env = vec![
         from_secret("REDIS_PASSWORD", wish.secret, secret::PASSWORD),
         // What the client of the health checks logs in with.

@@ -110,3 +110,27 @@ fn the_secret_of_a_backend_serves_the_patterns_of_its_namespace() {
     assert_eq!(value(&pattern_env(spec.clone(), "shop"), "REDIS_PASSWORD"), "login/password");
     assert!(pattern_env(spec, "other").iter().all(|variable| variable.name != "REDIS_PASSWORD"));
 }
+
+#[rstest]
+#[case::redis(json!({"type": "redis", "provision": {}}))]
+#[case::one_nats(json!({"type": "nats", "provision": {}}))]
+#[case::several_nats(json!({"type": "nats", "provision": {"replicas": 3}}))]
+#[case::postgres(json!({"type": "postgres", "provision": {}}))]
+#[case::minio(json!({"type": "minio", "provision": {}}))]
+#[case::kafka(json!({"type": "kafka", "provision": {}}))]
+fn the_kubelet_writes_no_password_into_an_argument(#[case] spec: Value) {
+    let plan = planned("store", spec);
+    let container = &children(&plan)["StatefulSet"]["spec"]["template"]["spec"]["containers"][0];
+    let secret: Vec<&str> = container["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|variable| variable["valueFrom"]["secretKeyRef"].is_object())
+        .map(|variable| variable["name"].as_str().unwrap())
+        .collect();
+    assert!(!secret.is_empty());
+    let words = json!([container["command"], container["args"]]).to_string();
+    for name in secret {
+        assert!(!words.contains(&format!("$({name})")), "{name} is expanded into {words}");
+    }
+}
