@@ -12,7 +12,10 @@ use prism_engine::{
     ledger::Observed,
     object::{Kind, ObjectKey, Owner},
 };
-use prism_plan::stack::{Candidate, owns, reaches};
+use prism_plan::{
+    backend::secret_name,
+    stack::{Candidate, owns, reaches},
+};
 
 use crate::{context::Context, kinds};
 
@@ -69,11 +72,14 @@ pub(crate) fn is_of(stack: &PrismStack, key: &ObjectKey, seen: &Observed) -> boo
 }
 
 /// Whether the child `key` says that `owner` has made it in a way, or in a namespace, in which `owner` makes
-/// nothing: then it is left alone. At home, a stack refers to its children and marks none.
+/// nothing: then it is left alone. At home an owner refers to its children, and marks none but the Secret that
+/// outlives a backend.
 pub(crate) fn is_out_of_reach(ctx: &Context, owner: &Owner, key: &ObjectKey) -> bool {
     if key.namespace == owner.key.namespace {
-        let is_marked = || ctx.engine.ledger().get(key).is_some_and(|seen| seen.is_marked);
-        return owner.key.kind == kinds::PRISM_STACK && is_marked();
+        let outlives = owner.key.kind == kinds::PRISM_BACKEND
+            && key.kind == kinds::SECRET
+            && *key.name == *secret_name(&owner.key.name);
+        return !outlives && ctx.engine.ledger().get(key).is_some_and(|seen| seen.is_marked);
     }
     let stack = Some(owner).filter(|owner| owner.key.kind == kinds::PRISM_STACK);
     let stack = stack.and_then(|owner| ctx.stacks.get(&owner.key.namespace, &owner.key.name));
