@@ -82,7 +82,7 @@ pub(crate) async fn apply<K: Managed>(
     // Whoever names a workload that is new has to know whose it is.
     let workloads = [kinds::DEPLOYMENT, kinds::STATEFUL_SET];
     for (key, _) in outcome.changed.iter().filter(|(key, _)| workloads.contains(&key.kind)) {
-        seen::wake_autoscalers(ctx, key);
+        seen::enqueue_autoscalers(ctx, key);
     }
     let prunable = |key: &ObjectKey| stays(key) || !may_prune(&outcome, key);
     applied.pruned.extend(ctx.engine.prune(owner, &remembered_keys, prunable).await?);

@@ -31,9 +31,10 @@ use prism_plan::defaults::Defaults;
 
 use crate::{
     kinds,
-    managed::reconcile,
+    managed::{Managed, reconcile},
     outlets::Outlets,
     scaling::{Looks, secrets::SecretKeys, seen::ScaledObjectView, sources::Sources},
+    steps::key_of,
 };
 
 /// Caches, the engine and the queue.
@@ -89,6 +90,18 @@ impl OptionalKinds {
 }
 
 impl Context {
+    /// Enqueues the custom resources in `cache` that `is_meant` picks.
+    pub(crate) fn enqueue<K: Managed>(
+        &self,
+        cache: &Cache<DeserializeGuard<K>>,
+        lane: Lane,
+        is_meant: impl Fn(&DeserializeGuard<K>) -> bool,
+    ) {
+        for object in cache.find(is_meant) {
+            self.queue.add(key_of(K::KIND, object.as_ref()), lane);
+        }
+    }
+
     /// Nothing to do until something happens, or until the slow resync.
     pub(crate) fn rest(&self) -> Action {
         Action::After(jitter(self.resync), Lane::Resync)

@@ -228,12 +228,6 @@ pub(crate) fn program(owner: &Owner, name: &str, ctx: &Context) -> ProgramFacts 
     }
 }
 
-/// The UID of what controls the object with `metadata`.
-pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&str> {
-    let mut references = metadata.owner_references.iter().flatten();
-    Some(&references.find(|reference| reference.controller == Some(true))?.uid)
-}
-
 /// The members of the voting program `name` of `owner`: the pods that its `StatefulSet` controls, or, while
 /// there is none, those that it has left behind.
 pub(crate) fn members(owner: &Owner, name: &str, ctx: &Context) -> Vec<Member> {
@@ -245,7 +239,7 @@ pub(crate) fn members(owner: &Owner, name: &str, ctx: &Context) -> Vec<Member> {
     let pods = ctx.pods.find(|pod| {
         pod.metadata.namespace.as_deref() == Some(namespace)
             && ordinal(&pod.name_any()).is_some()
-            && controller(&pod.metadata) == uid.as_deref()
+            && ownership::controller(&pod.metadata).map(|set| &*set.uid) == uid.as_deref()
     });
     let member = |pod: std::sync::Arc<prism_engine::live::Live>| {
         Some(Member {

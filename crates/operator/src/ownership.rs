@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::{DeserializeGuard, ObjectMeta};
 use prism_api::{labels, stack::PrismStack};
 use prism_engine::{
@@ -19,16 +20,19 @@ use prism_plan::{
 
 use crate::{context::Context, kinds};
 
+/// The reference to what controls the object with `metadata`, as that one says.
+pub(crate) fn controller(metadata: &ObjectMeta) -> Option<&OwnerReference> {
+    metadata.owner_references.iter().flatten().find(|reference| reference.controller == Some(true))
+}
+
 /// The object that made the one with `metadata`, as that one says: by owner reference, or by mark.
 pub(crate) fn claimed_parent(metadata: &ObjectMeta) -> Option<ObjectKey> {
     claimed_owner(metadata).map(|owner| owner.key)
 }
 
 fn claimed_owner(metadata: &ObjectMeta) -> Option<Owner> {
-    let references = metadata.owner_references.iter().flatten();
-    let controller = references.into_iter().find(|reference| reference.controller == Some(true));
     let home = metadata.namespace.as_deref().unwrap_or_default();
-    let referred = controller.and_then(|reference| {
+    let referred = controller(metadata).and_then(|reference| {
         let is_kind =
             |kind: &Kind| kind.name == reference.kind && kind.api_version() == reference.api_version;
         let kind = kinds::OWNERS.into_iter().find(is_kind)?;

@@ -45,8 +45,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("prism-operator/", e
 /// How long looks that have begun may take to end when the process is asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Time between two rounds in which unused connections and answers go.
-const LET_GO: Duration = Duration::from_mins(1);
+/// Time between two evictions of idle connections and answers.
+const EVICT_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the operator stopped, if it was not asked to.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +173,7 @@ impl Operator {
                 tracing::error!(%error, "Endpoints stopped");
             }
         });
-        background.spawn(let_go(context.clone(), shutdown.clone()));
+        background.spawn(evict_idle(context.clone(), shutdown.clone()));
         // The lease has a client of its own: it must not be fenced by its own loss.
         let leadership = match config.lease.clone() {
             Some(lease) => Some(Leadership::new(unfenced(cluster)?, lease)),
@@ -278,12 +278,12 @@ impl Operator {
     }
 }
 
-/// Lets go, now and then, of what nobody uses any more.
-async fn let_go(context: Arc<Context>, shutdown: CancellationToken) {
-    while shutdown.run_until_cancelled(sleep(LET_GO)).await.is_some() {
+/// Evicts connections and answers that nobody uses any more, until the shutdown.
+async fn evict_idle(context: Arc<Context>, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(sleep(EVICT_EVERY)).await.is_some() {
         let now = Instant::now();
-        context.sources.let_go(now);
-        context.secret_keys.let_go(now);
+        context.sources.evict_idle(now);
+        context.secret_keys.evict_idle(now);
     }
 }
 

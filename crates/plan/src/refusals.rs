@@ -32,23 +32,23 @@ pub struct Refusals {
     pub cluster_references: bool,
 }
 
+/// Finds the field of a program that a flag refuses.
+type Find = fn(&Program) -> Option<&'static str>;
+
 /// Refuses what `program` says beyond what is allowed.
 pub(crate) fn check(program: &Program) -> Result<(), Invalid> {
     let Refusals { pod_patches, foreign_credentials, cluster_references } = program.refusals;
-    if program.refusals == Refusals::default() {
-        return Ok(());
-    }
-    let found = [
-        (pod_patches, of_the_node(program), "--refuse-pod-patches"),
-        (foreign_credentials, of_others(program), "--refuse-foreign-credentials"),
-        (cluster_references, of_the_cluster(program), "--refuse-cluster-references"),
+    let rules: [(bool, Find, &str); 3] = [
+        (pod_patches, of_the_node, "--refuse-pod-patches"),
+        (foreign_credentials, of_others, "--refuse-foreign-credentials"),
+        (cluster_references, of_the_cluster, "--refuse-cluster-references"),
     ];
-    let mut refusals =
-        found.into_iter().filter_map(|(is_refused, field, flag)| Some((field.filter(|_| is_refused)?, flag)));
-    match refusals.next() {
-        Some((field, flag)) => Err(refused(format!("{}.{field}", program.field), flag)),
-        None => Ok(()),
+    for (_, find, flag) in rules.into_iter().filter(|(is_refused, ..)| *is_refused) {
+        if let Some(field) = find(program) {
+            return Err(refused(format!("{}.{field}", program.field), flag));
+        }
     }
+    Ok(())
 }
 
 /// Refuses what the way in says beyond what is allowed, of a stack in `namespace`.

@@ -97,16 +97,12 @@ pub(crate) fn restrict(
     allowed: &BTreeSet<Setting>,
     secrets: &BTreeSet<String>,
 ) -> BTreeSet<Setting> {
-    let before = spec.clone();
-    for setting in ALL.into_iter().filter(|setting| !allowed.contains(setting)) {
-        take_out(spec, setting, secrets);
-    }
-    let differs = |setting: &Setting| {
-        let mut without = before.clone();
-        take_out(&mut without, *setting, secrets);
-        without != before && !allowed.contains(setting)
+    let is_taken_out = |setting: &Setting| {
+        let before = spec.clone();
+        take_out(spec, *setting, secrets);
+        *spec != before
     };
-    ALL.into_iter().filter(differs).collect()
+    ALL.into_iter().filter(|setting| !allowed.contains(setting)).filter(is_taken_out).collect()
 }
 
 fn take_out(spec: &mut PrismPatternSpec, setting: Setting, secrets: &BTreeSet<String>) {

@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use prism_api::autoscaling::{AuthenticationKind, AuthenticationRef, Trigger};
 use prism_engine::Error;
 
-use super::kept::Kept;
+use super::idle_cache::IdleCache;
 
 /// Secrets that `triggers` may get their credentials from.
 pub(crate) fn secrets_of<'a>(triggers: impl Iterator<Item = &'a Trigger>) -> BTreeSet<String> {
@@ -27,10 +27,10 @@ const FRESH: Duration = Duration::from_secs(30);
 /// How long an answer is kept that no pass asks for any more.
 const IDLE: Duration = Duration::from_mins(10);
 /// Answers that are kept. Each pass asks for its own before it looks at them.
-const MOST: usize = 4096;
+const CAPACITY: usize = 4096;
 
 /// By namespace and name: when the API server was asked, and what it said.
-type Known = Kept<(String, String), (Instant, Option<BTreeSet<String>>)>;
+type Known = IdleCache<(String, String), (Instant, Option<BTreeSet<String>>)>;
 
 /// Keys of the Secrets that triggers name.
 pub(crate) struct SecretKeys {
@@ -40,7 +40,7 @@ pub(crate) struct SecretKeys {
 
 impl SecretKeys {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, known: Mutex::new(Kept::new(MOST, IDLE)) }
+        Self { client, known: Mutex::new(IdleCache::new(CAPACITY, IDLE)) }
     }
 
     /// Asks the API server for the keys of `secrets` in `namespace`, where that was not done lately.
@@ -70,9 +70,9 @@ impl SecretKeys {
         here.map(|((_, name), (_, keys))| (name.clone(), keys.clone())).collect()
     }
 
-    /// Lets go of what no pass asks for any more.
-    pub(crate) fn let_go(&self, now: Instant) {
-        self.lock().let_go(now);
+    /// Evicts answers that no pass asks for any more.
+    pub(crate) fn evict_idle(&self, now: Instant) {
+        self.lock().evict_idle(now);
     }
 
     /// Each update is whole in itself: a panic in between leaves whole entries behind.

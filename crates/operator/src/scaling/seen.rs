@@ -21,7 +21,7 @@ use prism_plan::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{context::Context, kinds};
+use crate::{context::Context, kinds, ownership};
 
 /// A `ScaledObject` of KEDA, as far as anybody looks at it.
 pub(crate) type ScaledObjectView = Object<ScaledObjectSpecView, ScaledObjectStatusView>;
@@ -155,8 +155,7 @@ fn conditions(status: &ScaledObjectStatusView) -> Vec<[String; 4]> {
 }
 
 fn holder(metadata: &ObjectMeta, owner: &Owner) -> Holder {
-    let controller = metadata.owner_references.iter().flatten().find(|one| one.controller == Some(true));
-    match controller {
+    match ownership::controller(metadata) {
         Some(controller) if controller.uid == *owner.uid => Holder::This,
         Some(controller) if controller.kind == kinds::PRISM_AUTOSCALER.name => {
             Holder::Autoscaler(controller.name.clone())
@@ -298,17 +297,13 @@ fn decided_by_maker(ctx: &Context, maker: &ObjectKey, workload: &ObjectKey) -> O
     })
 }
 
-/// Wakes the `PrismAutoscaler`s that name `workload`.
-pub(crate) fn wake_autoscalers(ctx: &Context, workload: &ObjectKey) {
+/// Enqueues the `PrismAutoscaler`s that name `workload`.
+pub(crate) fn enqueue_autoscalers(ctx: &Context, workload: &ObjectKey) {
     let names = |autoscaler: &DeserializeGuard<PrismAutoscaler>| {
         let readable = autoscaler.0.as_ref().ok();
         readable.and_then(|autoscaler| target(ctx, autoscaler)).as_ref() == Some(workload)
     };
-    for autoscaler in ctx.prism_autoscalers.find(names) {
-        let namespace = autoscaler.namespace().unwrap_or_default();
-        let key = ObjectKey::new(kinds::PRISM_AUTOSCALER, &namespace, &autoscaler.name_any());
-        ctx.queue.add(key, Lane::Child);
-    }
+    ctx.enqueue(&ctx.prism_autoscalers, Lane::Child, names);
 }
 
 /// The workload that `autoscaler` names; `None` while its pattern has none.

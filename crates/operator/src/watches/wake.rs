@@ -6,7 +6,10 @@ use k8s_openapi::api::{
     autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{Namespace, Service},
 };
-use kube::{Resource, ResourceExt, core::DeserializeGuard};
+use kube::{
+    Resource, ResourceExt,
+    core::{DeserializeGuard, ObjectMeta},
+};
 use prism_api::{
     autoscaler::PrismAutoscaler,
     autoscaling::Autoscaling,
@@ -94,16 +97,9 @@ fn made_by(ctx: &Arc<Context>, difference: &Difference<DeserializeGuard<PrismSta
     if is_paused(&difference.before) == is_paused(&difference.after) {
         return;
     }
-    for pattern in
-        ctx.patterns.find(|pattern| ownership::claimed_parent(pattern.meta()).as_ref() == Some(&key))
-    {
-        ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Edit);
-    }
-    for backend in
-        ctx.backends.find(|backend| ownership::claimed_parent(backend.meta()).as_ref() == Some(&key))
-    {
-        ctx.queue.add(key_of(kinds::PRISM_BACKEND, backend.as_ref()), Lane::Edit);
-    }
+    let is_made = |metadata: &ObjectMeta| ownership::claimed_parent(metadata).as_ref() == Some(&key);
+    ctx.enqueue(&ctx.patterns, Lane::Edit, |pattern| is_made(pattern.meta()));
+    ctx.enqueue(&ctx.backends, Lane::Edit, |backend| is_made(backend.meta()));
 }
 
 /// A backend that comes, changes or goes concerns the patterns that may mean it.
@@ -119,15 +115,12 @@ pub(super) fn users_of(ctx: &Arc<Context>, difference: &Difference<DeserializeGu
 }
 
 fn users(ctx: &Context, backend: &ObjectKey) {
-    let users = ctx.patterns.find(|pattern| {
+    ctx.enqueue(&ctx.patterns, Lane::Child, |pattern| {
         let Ok(readable) = &pattern.0 else { return false };
         let stack = ownership::stack_of(ctx, kinds::PRISM_PATTERN, pattern.meta());
         let stack = stack.as_ref().and_then(|stack| stack.0.as_ref().ok());
         gather::backend_keys(readable, stack).iter().any(|(_, keys)| keys.contains(backend))
     });
-    for pattern in users {
-        ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Child);
-    }
 }
 
 /// The Service of a backend concerns the backends that refer to it, and their patterns.
@@ -147,21 +140,14 @@ pub(super) fn all_whom_consent_concerns(ctx: &Arc<Context>, difference: &Differe
     let name = namespace.name_any();
     let refers = |_, reference: &ServiceRef| reference.namespace.as_ref() == Some(&name);
     backends(ctx, refers);
-    placed_in(ctx, &ctx.patterns, &name);
-    placed_in(ctx, &ctx.backends, &name);
-    all_stacks(ctx);
-}
-
-/// Enqueues what says that a stack of another namespace has placed it in `namespace`.
-fn placed_in<K: Managed>(ctx: &Context, cache: &Cache<DeserializeGuard<K>>, namespace: &str) {
-    let is_placed = |object: &DeserializeGuard<K>| {
-        let parent = ownership::claimed_parent(object.meta());
-        object.namespace().as_deref() == Some(namespace)
-            && parent.is_some_and(|parent| *parent.namespace != *namespace)
+    // What says that a stack of another namespace has placed it there.
+    let is_placed = |metadata: &ObjectMeta| {
+        metadata.namespace.as_ref() == Some(&name)
+            && ownership::claimed_parent(metadata).is_some_and(|parent| *parent.namespace != *name)
     };
-    for object in cache.find(is_placed) {
-        ctx.queue.add(key_of(K::KIND, object.as_ref()), Lane::Child);
-    }
+    ctx.enqueue(&ctx.patterns, Lane::Child, |pattern| is_placed(pattern.meta()));
+    ctx.enqueue(&ctx.backends, Lane::Child, |backend| is_placed(backend.meta()));
+    all_stacks(ctx);
 }
 
 /// Wakes the backends of which `refers` is true, told their namespace and their reference to a Service,
@@ -180,9 +166,7 @@ fn backends(ctx: &Context, refers: impl Fn(Option<String>, &ServiceRef) -> bool)
 
 /// An optional API may concern any stack.
 pub(super) fn all_stacks(ctx: &Arc<Context>) {
-    for stack in ctx.stacks.find(|_| true) {
-        ctx.queue.add(key_of(kinds::PRISM_STACK, stack.as_ref()), Lane::Child);
-    }
+    ctx.enqueue(&ctx.stacks, Lane::Child, |_| true);
 }
 
 /// An optional API may concern any stack; those of KEDA, whoever scales by it.
@@ -190,15 +174,10 @@ pub(super) fn all_who_may_use(ctx: &Arc<Context>, kind: Kind) {
     all_stacks(ctx);
     if [kinds::SCALED_OBJECT, kinds::TRIGGER_AUTHENTICATION].contains(&kind) {
         let scales = |block: Option<&Autoscaling>| block.is_some_and(Autoscaling::is_enabled);
-        for pattern in ctx
-            .patterns
-            .find(|pattern| pattern.0.as_ref().is_ok_and(|pattern| scales(pattern.spec.autoscaling.as_ref())))
-        {
-            ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Child);
-        }
-        for autoscaler in ctx.prism_autoscalers.find(|_| true) {
-            ctx.queue.add(key_of(kinds::PRISM_AUTOSCALER, autoscaler.as_ref()), Lane::Child);
-        }
+        ctx.enqueue(&ctx.patterns, Lane::Child, |pattern| {
+            pattern.0.as_ref().is_ok_and(|pattern| scales(pattern.spec.autoscaling.as_ref()))
+        });
+        ctx.enqueue(&ctx.prism_autoscalers, Lane::Child, |_| true);
     }
 }
 
@@ -235,7 +214,7 @@ fn scaled(ctx: &Context, namespace: Option<String>, (kind, name): (String, Strin
     if let Some(owner) = ctx.engine.ledger().get(&workload).and_then(|seen| seen.owner) {
         ctx.queue.add(owner.key, Lane::Child);
     }
-    seen::wake_autoscalers(ctx, &workload);
+    seen::enqueue_autoscalers(ctx, &workload);
 }
 
 /// A `PrismAutoscaler` that comes, changes or goes concerns whoever made its workload, and those that
@@ -270,9 +249,7 @@ pub(super) fn autoscalers_of(ctx: &Arc<Context>, difference: &Difference<Deseria
         let names = |autoscaler: &PrismAutoscaler| autoscaler.spec.target_ref.name == name;
         autoscaler.namespace() == namespace && autoscaler.0.as_ref().is_ok_and(names)
     };
-    for autoscaler in ctx.prism_autoscalers.find(may_mean) {
-        ctx.queue.add(key_of(kinds::PRISM_AUTOSCALER, autoscaler.as_ref()), Lane::Child);
-    }
+    ctx.enqueue(&ctx.prism_autoscalers, Lane::Child, may_mean);
 }
 
 /// Credentials of somebody else's that come or go concern the triggers that name them.
@@ -289,22 +266,16 @@ pub(super) fn users_of_authentication(ctx: &Arc<Context>, difference: &Differenc
             .filter_map(|one| one.authentication_ref.as_ref());
         references.any(|reference| reference.name == name)
     };
-    let patterns = ctx.patterns.find(|pattern| {
+    ctx.enqueue(&ctx.patterns, Lane::Child, |pattern| {
         pattern.namespace() == namespace
             && pattern.0.as_ref().is_ok_and(|pattern| uses(pattern.spec.autoscaling.as_ref()))
     });
-    for pattern in patterns {
-        ctx.queue.add(key_of(kinds::PRISM_PATTERN, pattern.as_ref()), Lane::Child);
-    }
-    let stacks = ctx.stacks.find(|stack| {
+    ctx.enqueue(&ctx.stacks, Lane::Child, |stack| {
         let components = stack.0.as_ref().ok().into_iter();
         let mut components =
             components.flat_map(|stack| stack.spec.proxy.iter().chain(&stack.spec.web_console));
         stack.namespace() == namespace && components.any(|component| uses(component.autoscaling.as_ref()))
     });
-    for stack in stacks {
-        ctx.queue.add(key_of(kinds::PRISM_STACK, stack.as_ref()), Lane::Child);
-    }
 }
 
 /// A storage class that comes or goes concerns what waits for one.
@@ -321,9 +292,7 @@ fn stalled_for_storage<K: Managed>(ctx: &Context, cache: &Cache<DeserializeGuard
             .and_then(|status| find(status.conditions(), condition::STALLED))
             .is_some_and(|stalled| stalled.reason == reason::STORAGE_CLASS_NOT_FOUND)
     };
-    for object in cache.find(waits) {
-        ctx.queue.add(key_of(K::KIND, object.as_ref()), Lane::Child);
-    }
+    ctx.enqueue(cache, Lane::Child, waits);
 }
 
 /// A member that comes, goes, or changes its readiness or its controller concerns its stack.
@@ -331,7 +300,7 @@ pub(super) fn stack_of_member(ctx: &Context, difference: &Difference<Live>) {
     let state = |pod: &Option<Arc<Live>>| {
         pod.as_ref().map(|pod| {
             let is_ending = pod.metadata.deletion_timestamp.is_some();
-            (pod.is_ready(), is_ending, pod.uid(), gather::controller(&pod.metadata).map(str::to_owned))
+            (pod.is_ready(), is_ending, pod.uid(), ownership::controller(&pod.metadata).cloned())
         })
     };
     if state(&difference.before) == state(&difference.after) {

@@ -22,7 +22,7 @@ use tonic::{
 };
 
 use super::{Answer, IDLE, late, no_address, undialed};
-use crate::scaling::kept::Kept;
+use crate::scaling::idle_cache::IdleCache;
 
 /// Where a spec names an admin.
 const FIELD: &str = "adminMetric.endpoint";
@@ -37,7 +37,7 @@ const LONGEST_HEADERS: u32 = 16 << 10;
 pub(super) struct Admins {
     dialer: Dialer,
     authorities: Option<Vec<u8>>,
-    channels: Mutex<Kept<String, Channel>>,
+    channels: Mutex<IdleCache<String, Channel>>,
 }
 
 /// One metric that is asked for: at which place of the request, and where its throughput is.
@@ -49,7 +49,7 @@ struct Asked {
 
 impl Admins {
     pub(super) fn new(dialer: Dialer, authorities: Option<Vec<u8>>) -> Self {
-        Self { dialer, authorities, channels: Mutex::new(Kept::new(MOST_ADMINS, IDLE)) }
+        Self { dialer, authorities, channels: Mutex::new(IdleCache::new(MOST_ADMINS, IDLE)) }
     }
 
     /// Asks each admin once for all that is wanted of it.
@@ -79,9 +79,9 @@ impl Admins {
         join_all(answers).await.into_iter().flatten().collect()
     }
 
-    /// Lets go of connections that nobody uses any more.
-    pub(super) fn let_go(&self, now: Instant) {
-        self.lock().let_go(now);
+    /// Closes connections that nobody uses any more.
+    pub(super) fn evict_idle(&self, now: Instant) {
+        self.lock().evict_idle(now);
     }
 
     /// Connections that are kept.
@@ -131,7 +131,7 @@ impl Admins {
     }
 
     /// Each update is whole in itself: a panic in between leaves whole entries behind.
-    fn lock(&self) -> MutexGuard<'_, Kept<String, Channel>> {
+    fn lock(&self) -> MutexGuard<'_, IdleCache<String, Channel>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

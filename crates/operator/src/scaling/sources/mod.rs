@@ -74,9 +74,9 @@ impl Sources {
         answers.into_iter().map(|answer| answer.unwrap_or_else(unread)).collect()
     }
 
-    /// Lets go of connections that nobody uses any more.
-    pub(crate) fn let_go(&self, now: Instant) {
-        self.admins.let_go(now);
+    /// Closes connections that nobody uses any more.
+    pub(crate) fn evict_idle(&self, now: Instant) {
+        self.admins.evict_idle(now);
     }
 }
 

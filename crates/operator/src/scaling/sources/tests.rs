@@ -156,13 +156,13 @@ async fn a_server_that_is_gone_cannot_be_reached() {
 }
 
 #[tokio::test]
-async fn connections_to_admins_are_let_go_when_nobody_asks_them() {
+async fn connections_to_admins_are_closed_when_nobody_asks_them() {
     let server = Server::that_answers(Vec::new()).await;
     let sources = open();
     let admins: Vec<_> = (1..1000).map(|port| admin(format!("127.0.0.1:{port}"))).collect();
     sources.read(&admins, Duration::ZERO).await;
     assert_eq!(sources.admins.count(), 256);
     problem(&sources, admin(server.address.to_string())).await;
-    sources.let_go(Instant::now() + IDLE);
+    sources.evict_idle(Instant::now() + IDLE);
     assert_eq!(sources.admins.count(), 0);
 }

@@ -66,8 +66,8 @@ impl<'a> Set<'a> {
     }
 
     /// How many of `ordinals` serve.
-    pub(super) fn count_ready(&self, mut ordinals: Range<i32>) -> i32 {
-        ordinals.by_ref().map(|ordinal| i32::from(self.is_ready(ordinal))).sum()
+    pub(super) fn count_ready(&self, ordinals: Range<i32>) -> i32 {
+        ordinals.map(|ordinal| i32::from(self.is_ready(ordinal))).sum()
     }
 
     pub(super) fn is_ready(&self, ordinal: i32) -> bool {
