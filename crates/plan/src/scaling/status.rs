@@ -46,7 +46,10 @@ pub fn conditions(
     let record = match engine {
         Engine::Operator => facts.decision.clone(),
         Engine::Keda | Engine::Autoscaler => {
-            facts.autoscaler(engine == Engine::Keda).map(|(spec, status)| {
+            // Its status begins with numbers that nobody has decided: conditions come with the first decision.
+            let decided =
+                facts.autoscaler(engine == Engine::Keda).filter(|(_, seen)| seen.conditions.is_some());
+            decided.map(|(spec, status)| {
                 record::of_autoscaler(scaling.scaler, &plan.limits, spec, status, before, now)
             })
         }
@@ -185,4 +188,35 @@ fn find<'a>(
     type_: &str,
 ) -> Option<&'a HorizontalPodAutoscalerCondition> {
     conditions?.iter().find(|condition| condition.type_ == type_)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{super::*, *};
+
+    /// The decision that the status records while the autoscaler says `status`.
+    fn recorded(status: Value) -> Option<i32> {
+        let spec = json!({"maxReplicas": 5, "scaleTargetRef": {}});
+        let seen = (serde_json::from_value(spec).unwrap(), serde_json::from_value(status).unwrap());
+        let scaler = ScalerFacts {
+            name: "orders".to_owned(),
+            holder: Holder::This,
+            seen: SeenScaler::Autoscaler(Box::new(seen)),
+        };
+        let facts = ScalingFacts { scalers: vec![scaler], ..ScalingFacts::default() };
+        let scaling = Scaling { scaler: ActiveScaler::Hpa, ..Scaling::default() };
+        let now = Timestamp::UNIX_EPOCH;
+        let mut set = Conditions::new(&[], None, now);
+        let record = conditions(&mut set, &scaling, &ScalingPlan::default(), &facts, None, now);
+        record.map(|record| record.desired_replicas)
+    }
+
+    #[test]
+    fn an_autoscaler_that_has_not_looked_yet_has_decided_nothing() {
+        assert_eq!(recorded(json!({"desiredReplicas": 0, "currentReplicas": 0})), None);
+        let able = json!({"type": "AbleToScale", "status": "True"});
+        assert_eq!(recorded(json!({"desiredReplicas": 2, "conditions": [able]})), Some(2));
+    }
 }
