@@ -31,6 +31,9 @@ pub enum Error {
     /// The operator is gone before it was asked to stop.
     #[error("the operator ended: {0}")]
     OperatorEnded(ExitStatus),
+    /// The local control plane does not do its part.
+    #[error("{0}")]
+    Testbed(#[from] prism_testbed::Error),
     /// Something did not come about in time.
     #[error("{0}")]
     Late(#[from] TimedOut),

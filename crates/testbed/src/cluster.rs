@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Client, Config};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ use crate::start::{Starter, answers};
 pub struct Options {
     /// Let HPAs look every 3 s, and scale down after 5 s instead of 5 min.
     pub hpa_fast: bool,
+    /// Definitions that are there before the controller manager starts, as in a cluster that has had them for long.
+    pub definitions: Vec<CustomResourceDefinition>,
     /// The `testbed` executable; when absent, `$PRISM_TESTBED` or the program that is running.
     pub testbed: Option<PathBuf>,
 }

@@ -7,14 +7,55 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use futures::future::try_join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
 use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result, io};
+use crate::fixture::until;
 use crate::keda;
 use crate::modules::{Modules, go};
 use crate::progress::Progress;
+
+/// A definition is served within this time.
+const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Writes `definitions` on behalf of the field manager `manager`, and returns when the cluster serves their
+/// kinds. Harmless when repeated.
+///
+/// The garbage collector looks for new kinds every 30 s only: until then it deletes nothing that an object
+/// of such a kind owns. What [`Options::definitions`](crate::Options) names, it knows from its start.
+///
+/// # Errors
+/// [`Error::Kube`]; [`Error::NotReady`] when the cluster does not serve them.
+pub async fn install(client: &Client, manager: &str, definitions: &[CustomResourceDefinition]) -> Result<()> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    // The schemas are long, and a field of no owner but us: nothing to disagree about.
+    let parameters = PatchParams::apply(manager).force();
+    let installed = definitions.iter().map(async |definition| {
+        let name = definition.name_any();
+        api.patch(&name, &parameters, &Patch::Apply(definition)).await?;
+        let served =
+            until(&api, &name, "the definition is established", ESTABLISH_TIMEOUT, is_established).await;
+        served.map_err(|late| Error::NotReady {
+            what: name.clone(),
+            seconds: ESTABLISH_TIMEOUT.as_secs(),
+            last: late.last,
+        })
+    });
+    try_join_all(installed).await.map(drop)
+}
+
+fn is_established(definition: Option<&CustomResourceDefinition>) -> Result<(), String> {
+    let status = definition.and_then(|one| one.status.clone()).unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let is_established = conditions.iter().any(|one| one.type_ == "Established" && one.status == "True");
+    if is_established { Ok(()) } else { Err(format!("it is {conditions:?}")) }
+}
 
 /// A project whose kinds a cluster may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -91,7 +91,7 @@ struct Tuning {
 
 impl Tuning {
     fn options(&self) -> Options {
-        Options { hpa_fast: self.hpa_fast, testbed: std::env::current_exe().ok() }
+        Options { hpa_fast: self.hpa_fast, testbed: std::env::current_exe().ok(), ..Options::default() }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Result, io};
 use crate::flags::{self, Files};
 use crate::programs::Programs;
 use crate::progress::Progress;
-use crate::{kubeconfig, nodes, volumes};
+use crate::{definitions, kubeconfig, nodes, volumes};
 
 /// Nodes and the default service account are there within this time after the API server.
 const SETTLE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -54,6 +54,10 @@ impl Starter<'_> {
 
         let config = kubeconfig::load(&admin).await?;
         let client = Client::try_from(config.clone())?;
+        if !self.options.definitions.is_empty() {
+            definitions::install(&client, "prism-testbed", &self.options.definitions).await?;
+            self.progress.step("definitions are served");
+        }
         self.spawn(&Program {
             name: "kwok",
             executable: self.programs.kwok(),

@@ -4,39 +4,18 @@
 
 mod support;
 
-use std::time::Duration;
-
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::{Api, Client, ResourceExt};
-use prism_testbed::definitions::third_party;
-use prism_testbed::{Programs, Progress, ScopedCluster, ThirdParty, until};
+use prism_testbed::definitions::{self, third_party};
+use prism_testbed::{Programs, Progress, ScopedCluster, ThirdParty};
 use serde_json::{Value, json};
 use support::{options, testbed};
 
-const SECONDS_20: Duration = Duration::from_secs(20);
-
 /// Writes the definitions of one project and returns their names when the cluster serves them.
 async fn install(client: &Client, which: ThirdParty) -> Vec<String> {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let definitions = third_party(which).await.unwrap();
-    for definition in &definitions {
-        let parameters = PatchParams::apply("prism-testbed");
-        api.patch(&definition.name_any(), &parameters, &Patch::Apply(definition)).await.unwrap();
-    }
-    let names: Vec<_> = definitions.iter().map(ResourceExt::name_any).collect();
-    for name in &names {
-        until(&api, name, &format!("{name} of {which} is established"), SECONDS_20, |definition| {
-            let status = definition.and_then(|one| one.status.clone()).unwrap_or_default();
-            let conditions = status.conditions.unwrap_or_default();
-            let is_established =
-                conditions.iter().any(|one| one.type_ == "Established" && one.status == "True");
-            if is_established { Ok(()) } else { Err(format!("it is {conditions:?}")) }
-        })
-        .await
-        .unwrap();
-    }
-    names
+    definitions::install(client, "prism-testbed", &definitions).await.unwrap();
+    definitions.iter().map(ResourceExt::name_any).collect()
 }
 
 /// Creates an object of a third-party kind in the namespace `default`.

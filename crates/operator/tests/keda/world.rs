@@ -10,7 +10,7 @@ use tokio::{runtime::Runtime, sync::OnceCell, task::spawn_blocking};
 
 use crate::{
     gauged::Gauge,
-    support::{Running, apply_crds, groups, quick},
+    support::{Running, groups, quick},
 };
 
 /// The operator's name in the audit log.
@@ -76,10 +76,9 @@ pub(crate) async fn programs() -> KedaPrograms {
 
 async fn cluster() -> ScopedCluster {
     let programs = Programs::ensure(&Progress::silent()).unwrap();
-    let options = Options { hpa_fast: true, ..Options::default() };
-    let cluster = Box::pin(ScopedCluster::start(&programs, &options, &Progress::silent())).await.unwrap();
-    apply_crds(&cluster.client().await.unwrap(), prism_api::all_crds().unwrap()).await;
-    cluster
+    let options =
+        Options { hpa_fast: true, definitions: prism_api::all_crds().unwrap(), ..Options::default() };
+    Box::pin(ScopedCluster::start(&programs, &options, &Progress::silent())).await.unwrap()
 }
 
 async fn operator(cluster: &ScopedCluster, config: Config) -> Running {

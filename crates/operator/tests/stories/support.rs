@@ -8,11 +8,9 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::{
-    NamespaceResourceScope, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::{Patch, PatchParams, PostParams},
 };
 use prism_api::{condition, pattern::PrismPattern, stack::PrismStack};
@@ -22,7 +20,7 @@ use prism_plan::conditions::{find, is_true};
 use prism_testbed::{
     AUDITED_GROUP, TestNamespace, Testbed,
     audit::{Entry, Mark},
-    until,
+    definitions, until,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -341,24 +339,11 @@ pub(crate) fn repository() -> PathBuf {
 /// Applies every CRD, once for all stories, and waits until the API server serves them.
 pub(crate) async fn install_crds(client: &Client) {
     static INSTALLED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
-    INSTALLED.get_or_init(|| apply_crds(client, prism_api::all_crds().unwrap())).await;
-}
-
-/// Applies these CRDs, and waits until the API server serves them.
-pub(crate) async fn apply_crds(client: &Client, crds: Vec<CustomResourceDefinition>) {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    for crd in crds {
-        let name = crd.name_any();
-        api.patch(&name, &PatchParams::apply("tests").force(), &Patch::Apply(&crd)).await.unwrap();
-        let what = format!("{name} is served");
-        let look = until(&api, &name, &what, PATIENCE, |crd| {
-            let conditions = crd.and_then(|crd| crd.status.as_ref()?.conditions.as_ref());
-            let is_served =
-                conditions.into_iter().flatten().any(|c| c.type_ == "Established" && c.status == "True");
-            if is_served { Ok(()) } else { Err("it is not established".to_owned()) }
-        });
-        Box::pin(look).await.unwrap();
-    }
+    INSTALLED
+        .get_or_init(async || {
+            definitions::install(client, "tests", &prism_api::all_crds().unwrap()).await.unwrap();
+        })
+        .await;
 }
 
 async fn http_get(address: SocketAddr, path: &str) -> (u16, String) {

@@ -15,7 +15,7 @@ use prism_api::condition::{self, reason};
 use prism_testbed::{Options, Programs, Progress, ScopedCluster, eventually};
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Running, apply_crds, groups, quick};
+use crate::support::{PATIENCE, Running, groups, quick};
 
 /// The CRDs, with a schema that takes anything for the replicas of a pattern.
 fn lax_crds() -> Vec<CustomResourceDefinition> {
@@ -37,9 +37,9 @@ fn lax_crds() -> Vec<CustomResourceDefinition> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_cannot_be_read_does_not_stop_the_others() {
     let programs = Programs::ensure(&Progress::silent()).unwrap();
-    let cluster = ScopedCluster::start(&programs, &Options::default(), &Progress::silent()).await.unwrap();
+    let options = Options { definitions: lax_crds(), ..Options::default() };
+    let cluster = ScopedCluster::start(&programs, &options, &Progress::silent()).await.unwrap();
     let client = cluster.client().await.unwrap();
-    apply_crds(&client, lax_crds()).await;
     let operator = Running::start(quick(), cluster.config_for("operator", &groups()).await.unwrap()).await;
 
     let resource = ApiResource::erase::<prism_api::PrismPattern>(&());

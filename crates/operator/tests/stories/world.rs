@@ -18,13 +18,14 @@ use prism_operator::Config;
 use prism_testbed::{
     Options, Programs, Progress, ScopedCluster,
     audit::{Entry, Mark},
+    definitions::install,
     until,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::support::{PATIENCE, Running, apply_crds, groups, quick};
+use crate::support::{PATIENCE, Running, groups, quick};
 
 /// The operator's name in the audit log.
 const USER: &str = "operator-of-the-world";
@@ -44,9 +45,9 @@ impl World {
     pub(crate) async fn begin_with(options: Options, config: Config) -> Self {
         let programs = Programs::ensure(&Progress::silent()).unwrap();
         let progress = Progress::silent();
+        let options = Options { definitions: prism_api::all_crds().unwrap(), ..options };
         let cluster = Box::pin(ScopedCluster::start(&programs, &options, &progress)).await.unwrap();
         let client = cluster.client().await.unwrap();
-        apply_crds(&client, prism_api::all_crds().unwrap()).await;
         let identity = cluster.config_for(USER, &groups()).await.unwrap();
         let operator = Running::start(config, identity).await;
         Self { cluster, client, operator }
@@ -137,7 +138,7 @@ impl World {
     /// Installs definitions of somebody else's kinds.
     pub(crate) async fn define(&self, definitions: Vec<CustomResourceDefinition>) -> Vec<String> {
         let names = definitions.iter().map(ResourceExt::name_any).collect();
-        apply_crds(&self.client, definitions).await;
+        install(&self.client, "tests", &definitions).await.unwrap();
         names
     }
 

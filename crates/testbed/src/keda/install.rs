@@ -1,24 +1,19 @@
 //! What the cluster has to know of KEDA: its kinds, its permissions, and where its programs are.
 
 use std::path::Path;
-use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::programs::{METRICS_API, PERMISSIONS, WEBHOOKS};
 use super::{KedaPrograms, NAMESPACE};
-use crate::definitions::{ThirdParty, third_party};
+use crate::definitions::{self, ThirdParty, third_party};
 use crate::error::{Error, Result, io};
-use crate::fixture::until;
 use crate::kubeconfig::base64;
 
 /// Who writes what KEDA comes with.
 const FIELD_MANAGER: &str = "prism-testbed";
-/// A definition is served within this time.
-const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(30);
 /// Name of the Service behind the aggregated API.
 pub(super) const METRICS_SERVICE: &str = "keda-metrics-apiserver";
 
@@ -27,24 +22,7 @@ pub(super) const METRICS_SERVICE: &str = "keda-metrics-apiserver";
 /// # Errors
 /// As [`third_party`]; [`Error::NotReady`] when the cluster does not serve them.
 pub async fn install_definitions(client: &Client) -> Result<()> {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let definitions = third_party(ThirdParty::Keda).await?;
-    for definition in &definitions {
-        // The schemas are long, and a field of no owner but us: nothing to disagree about.
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
-        api.patch(&definition.name_any(), &parameters, &Patch::Apply(definition)).await?;
-    }
-    for definition in &definitions {
-        let name = definition.name_any();
-        until(&api, &name, "the definition is established", ESTABLISH_TIMEOUT, is_established)
-            .await
-            .map_err(|late| Error::NotReady {
-                what: name.clone(),
-                seconds: ESTABLISH_TIMEOUT.as_secs(),
-                last: late.last,
-            })?;
-    }
-    Ok(())
+    definitions::install(client, FIELD_MANAGER, &third_party(ThirdParty::Keda).await?).await
 }
 
 /// Writes the namespace and the permissions that KEDA ships.
@@ -125,11 +103,4 @@ fn read(path: &Path) -> Result<Vec<Value>> {
 
 fn malformed(error: impl std::fmt::Display) -> Error {
     Error::Malformed { path: "a manifest of KEDA".into(), reason: error.to_string() }
-}
-
-fn is_established(definition: Option<&CustomResourceDefinition>) -> Result<(), String> {
-    let status = definition.and_then(|one| one.status.clone()).unwrap_or_default();
-    let conditions = status.conditions.unwrap_or_default();
-    let is_established = conditions.iter().any(|one| one.type_ == "Established" && one.status == "True");
-    if is_established { Ok(()) } else { Err(format!("it is {conditions:?}")) }
 }
