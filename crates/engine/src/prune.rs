@@ -86,9 +86,9 @@ impl Engine {
         let found = self.api(key).get_metadata_opt(&key.name).await;
         let found = found.map_err(|error| Error::of_write(key, &error))?;
         let references = found.iter().flat_map(|found| found.metadata.owner_references.iter().flatten());
-        let mut annotations = found.iter().flat_map(|found| found.metadata.annotations.iter().flatten());
+        let annotations = found.as_ref().and_then(|found| found.metadata.annotations.as_ref());
         let is_ours = references.into_iter().any(|reference| *reference.uid == *owner.uid)
-            || annotations.any(|(_, value)| *value == owner.to_mark());
+            || annotations.and_then(|all| all.get(self.ledger.mark())) == Some(&owner.to_mark());
         if let Some(uid) = found.as_ref().and_then(|found| found.metadata.uid.as_deref()).filter(|_| is_ours)
         {
             self.delete(key, uid, PropagationPolicy::Background).await?;

@@ -62,7 +62,7 @@ fn parameters(plan: &ScalingPlan) -> Vec<String> {
 #[rstest]
 #[case::kafka("kafka", "kafka://one:9092,two:9092", json!({"topics": ["orders", "late"], "autoOffsetReset": "earliest"}))]
 #[case::nats("nats", "nats://bus:4222", json!({"stream": "ORDERS"}))]
-#[case::redis_list("redis", "redis://:canary@cache:6379/2", json!({"list": "jobs"}))]
+#[case::redis_list("redis", "redis://:canary@cache:6379/2?password=canary", json!({"list": "jobs"}))]
 #[case::redis_stream("redis", "rediss://cache:6380", json!({"stream": "jobs"}))]
 #[case::postgres("postgres", "postgres://me:canary@db:5433/shop?a=b", json!({"query": "SELECT count(*) FROM jobs"}))]
 #[case::sqs("sqs", "", json!({"queueURL": "https://sqs.example.com/1/jobs", "region": "eu-west-1"}))]
