@@ -8,6 +8,7 @@ mod adopt;
 mod apply;
 pub mod cache;
 pub mod child;
+pub mod decode;
 pub mod digest;
 pub mod error;
 pub mod events;
