@@ -41,6 +41,8 @@ struct State {
     heard: Instant,
     is_synced: bool,
     failure: Option<Failure>,
+    /// Since when no answer has been of use.
+    failing_since: Option<Instant>,
 }
 
 /// Why the last request of a watch failed.
@@ -50,6 +52,8 @@ pub struct Failure {
     pub code: Option<u16>,
     /// What to say about it.
     pub text: String,
+    /// Whether an answer had begun well: then the beginning of the next one proves nothing.
+    pub is_broken_answer: bool,
 }
 
 impl Health {
@@ -105,6 +109,12 @@ impl Health {
         self.lock().values().filter_map(|pulse| pulse.complaint(self.stale_after)).collect()
     }
 
+    /// Told of whatever changes about any watch.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
     /// Each watch, and whether it has its initial list and its last request did not fail.
     fn watches(&self) -> Vec<(String, bool)> {
         self.lock().values().map(|pulse| (pulse.name.clone(), pulse.is_up())).collect()
@@ -118,8 +128,7 @@ impl Health {
 
 impl Pulse {
     fn new(name: &str, is_required: bool, changes: Arc<watch::Sender<()>>) -> Self {
-        let state = State { heard: Instant::now(), is_synced: false, failure: None };
-        Self { name: name.to_owned(), is_required, state: Mutex::new(state), changes }
+        Self { name: name.to_owned(), is_required, state: Mutex::new(State::new()), changes }
     }
 
     /// The resource that is watched.
@@ -138,20 +147,32 @@ impl Pulse {
     pub fn beat(&self) {
         let mut state = self.lock();
         state.heard = Instant::now();
-        if state.failure.take().is_some() {
+        if state.failure.as_ref().is_some_and(|failure| !failure.is_broken_answer) {
+            state.recover();
+            self.changes.send_replace(());
+        }
+    }
+
+    /// An answer was of use.
+    pub fn proved(&self) {
+        let mut state = self.lock();
+        if state.failure.is_some() {
+            state.recover();
             self.changes.send_replace(());
         }
     }
 
     /// The watch broke and will be tried again.
     pub fn failed(&self, failure: Failure) {
-        self.lock().failure = Some(failure);
+        let mut state = self.lock();
+        state.failing_since.get_or_insert_with(Instant::now);
+        state.failure = Some(failure);
         self.changes.send_replace(());
     }
 
     /// The watch begins from its initial list.
     pub fn restarted(&self) {
-        *self.lock() = State { heard: Instant::now(), is_synced: false, failure: None };
+        *self.lock() = State::new();
     }
 
     /// Whether the initial list is complete.
@@ -164,12 +185,6 @@ impl Pulse {
     #[must_use]
     pub fn failure(&self) -> Option<Failure> {
         self.lock().failure.clone()
-    }
-
-    /// Told of whatever changes about any watch.
-    #[must_use]
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
     }
 
     fn is_settled(&self) -> bool {
@@ -192,6 +207,8 @@ impl Pulse {
             Some(format!("watch of {} has not synced yet{cause}", self.name))
         } else if state.failure.as_ref().is_some_and(Failure::is_refusal) {
             Some(format!("watch of {} is refused{cause}", self.name))
+        } else if state.failing_since.is_some_and(|since| since.elapsed() > stale_after) {
+            Some(format!("watch of {} fails{cause}", self.name))
         } else if silent > stale_after {
             Some(format!("watch of {} is stuck: nothing heard for {} s{cause}", self.name, silent.as_secs()))
         } else {
@@ -201,6 +218,17 @@ impl Pulse {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self { heard: Instant::now(), is_synced: false, failure: None, failing_since: None }
+    }
+
+    fn recover(&mut self) {
+        self.failure = None;
+        self.failing_since = None;
     }
 }
 
@@ -214,14 +242,19 @@ impl Failure {
 
 impl From<&watcher::Error> for Failure {
     fn from(error: &watcher::Error) -> Self {
-        let code = match error {
-            watcher::Error::InitialListFailed(kube::Error::Api(status))
-            | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-            | watcher::Error::WatchFailed(kube::Error::Api(status))
-            | watcher::Error::WatchError(status) => Some(status.code),
-            _ => None,
+        let (code, is_broken_answer) = match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => match error {
+                kube::Error::Api(status) => (Some(status.code), false),
+                // Nobody has answered at all.
+                kube::Error::Service(_) => (None, false),
+                _ => (None, true),
+            },
+            watcher::Error::WatchError(status) => (Some(status.code), true),
+            watcher::Error::NoResourceVersion => (None, true),
         };
-        Self { code, text: describe(error) }
+        Self { code, text: describe(error), is_broken_answer }
     }
 }
 
@@ -255,7 +288,7 @@ mod tests {
     use super::*;
 
     fn refused() -> Failure {
-        Failure { code: Some(403), text: "forbidden".to_owned() }
+        Failure { code: Some(403), text: "forbidden".to_owned(), is_broken_answer: false }
     }
 
     #[tokio::test(start_paused = true)]
@@ -281,6 +314,22 @@ mod tests {
         pulse.failed(refused());
         assert_eq!(health.complaints(), ["watch of deployments is refused: forbidden"]);
         pulse.beat();
+        assert!(health.complaints().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_whose_answers_begin_well_and_are_of_no_use_fails() {
+        let health = Health::new(Duration::from_secs(150));
+        let pulse = health.pulse("deployments");
+        pulse.synced();
+        for _ in 0..6 {
+            pulse.beat();
+            pulse.failed(Failure { code: None, text: "garbage".to_owned(), is_broken_answer: true });
+            tokio::time::advance(Duration::from_secs(30)).await;
+        }
+        assert_eq!(health.complaints(), ["watch of deployments fails: garbage"]);
+        pulse.beat();
+        pulse.proved();
         assert!(health.complaints().is_empty());
     }
 

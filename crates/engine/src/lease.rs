@@ -104,6 +104,8 @@ impl Leadership {
     /// Keeps the lease until `shutdown`. `false`: it was lost before, and the fence has fallen.
     pub async fn keep(&self, shutdown: CancellationToken) -> bool {
         tokio::select! {
+            // Whoever ends this because the fence has fallen is not taken for an orderly shutdown.
+            biased;
             () = self.fence.fallen() => {
                 tracing::error!("Lease could not be renewed in time");
                 false

@@ -25,7 +25,7 @@ use tower::{BoxError, Layer, Service, ServiceBuilder};
 
 use crate::{
     fence::Fence,
-    health::{Health, Pulse},
+    health::{Failure, Health, Pulse},
     metrics::Metrics,
 };
 
@@ -34,6 +34,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Time between two questions, and how many may go unanswered.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_RETRIES: u32 = 3;
+
+/// A watch that goes on for so long is one.
+const PROOF: Duration = Duration::from_secs(1);
 
 /// How long the API server may take.
 #[derive(Clone, Copy, Debug)]
@@ -164,7 +167,19 @@ where
                     (limits.request, end)
                 };
                 let sleep = Box::pin(sleep_until(end));
-                Bounded { inner: Box::pin(body), sleep, limit, is_watch, verb, pulse, metrics }.boxed_unsync()
+                let began = Instant::now();
+                Bounded {
+                    inner: Box::pin(body),
+                    sleep,
+                    limit,
+                    began,
+                    ended: None,
+                    is_watch,
+                    verb,
+                    pulse,
+                    metrics,
+                }
+                .boxed_unsync()
             }))
         })
     }
@@ -189,10 +204,45 @@ struct Bounded<B> {
     inner: Pin<Box<B>>,
     sleep: Pin<Box<Sleep>>,
     limit: Duration,
+    began: Instant,
+    /// How it has ended, until that is told.
+    ended: Option<Option<BoxError>>,
     is_watch: bool,
     verb: &'static str,
     pulse: Option<Arc<Pulse>>,
     metrics: Arc<Metrics>,
+}
+
+impl<B> Bounded<B> {
+    /// A piece has come.
+    fn heard(&mut self) {
+        if let Some(pulse) = &self.pulse {
+            pulse.beat();
+            if self.is_watch && self.began.elapsed() >= PROOF {
+                pulse.proved();
+            }
+        }
+        if self.is_watch {
+            let next = Instant::now() + self.limit;
+            self.sleep.as_mut().reset(next);
+        }
+    }
+
+    /// Nothing comes any more. The end of a watch is held back for a moment if it comes at once: whoever watches
+    /// begins again without a pause.
+    fn end(&mut self, error: Option<BoxError>) {
+        if let Some(pulse) = self.pulse.as_ref().filter(|_| self.is_watch) {
+            match &error {
+                None if self.began.elapsed() < PROOF => {}
+                None => pulse.proved(),
+                Some(error) => {
+                    pulse.failed(Failure { code: None, text: error.to_string(), is_broken_answer: true });
+                }
+            }
+        }
+        self.sleep.as_mut().reset(self.began + PROOF);
+        self.ended = Some(error);
+    }
 }
 
 impl<B> HttpBody for Bounded<B>
@@ -207,23 +257,30 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Poll::Ready(frame) = self.inner.as_mut().poll_frame(context) {
-            if matches!(frame, Some(Ok(_))) {
-                self.pulse.iter().for_each(|pulse| pulse.beat());
-                if self.is_watch {
-                    let next = Instant::now() + self.limit;
-                    self.sleep.as_mut().reset(next);
+        if self.ended.is_none() {
+            match self.inner.as_mut().poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.heard();
+                    return Poll::Ready(Some(Ok(frame)));
                 }
+                Poll::Ready(end) => self.end(end.and_then(Result::err).map(Into::into)),
+                Poll::Pending => {}
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let is_late = self.ended.is_none();
+        if !is_late && !self.is_watch {
+            return Poll::Ready(self.ended.take().flatten().map(Err));
         }
         ready!(self.sleep.as_mut().poll(context));
-        self.metrics.timed_out(self.verb);
-        Poll::Ready(Some(Err(Box::new(Late(self.limit)))))
+        if is_late {
+            self.metrics.timed_out(self.verb);
+            return Poll::Ready(Some(Err(Box::new(Late(self.limit)))));
+        }
+        Poll::Ready(self.ended.take().flatten().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        !self.is_watch && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

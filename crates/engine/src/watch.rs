@@ -16,6 +16,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,6 +26,9 @@ use crate::{
     metrics::Metrics,
     object::{Depth, Kind},
 };
+
+/// Pause before a list that replaces a watch which cannot go on.
+const RELIST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the watches of a process have in common.
 #[derive(Clone, Debug)]
@@ -125,6 +129,22 @@ impl Watch {
         self.readable(api, bare, take).await;
     }
 
+    /// The metadata of a type without namespaces.
+    pub async fn cluster_metadata<K>(self, take: impl FnMut(Event<PartialObjectMeta<K>>))
+    where
+        K: Resource<Scope = ClusterResourceScope, DynamicType = ()>
+            + Clone
+            + Default
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let api = Api::all(self.client.clone());
+        self.readable(api, bare, take).await;
+    }
+
     /// The same of a kind that is known by name only, in the form of `K`; `bare` makes one of metadata.
     pub async fn dynamic<K>(self, kind: Kind, bare: impl Fn(ObjectMeta) -> K, take: impl FnMut(Event<K>))
     where
@@ -181,12 +201,15 @@ impl Watch {
         K::DynamicType: Clone,
     {
         let Self { scope, selector, pulse, shutdown, .. } = self;
-        let events = watcher(api, scope.config().labels(&selector));
-        let mut events = std::pin::pin!(events.default_backoff());
+        let begin = || Box::pin(watcher(api.clone(), scope.config().labels(&selector)).default_backoff());
+        let mut events = begin();
         while let Some(Some(result)) = shutdown.run_until_cancelled(events.next()).await {
             match result {
                 Ok(event) => {
                     let is_synced = matches!(event, Event::InitDone);
+                    if !matches!(event, Event::Init) {
+                        pulse.proved();
+                    }
                     take(event);
                     if is_synced {
                         pulse.synced();
@@ -195,7 +218,14 @@ impl Watch {
                 Err(error) => {
                     let failure = Failure::from(&error);
                     tracing::warn!(watch = pulse.name(), error = failure.text, "Watch failed");
+                    let has_expired = failure.code == Some(410);
                     pulse.failed(failure);
+                    if has_expired && matches!(error, watcher::Error::WatchStartFailed(_)) {
+                        // The version from which to go on is forgotten by the API server, and would be asked for
+                        // again and again.
+                        shutdown.run_until_cancelled(sleep(RELIST_PAUSE)).await;
+                        events = begin();
+                    }
                 }
             }
         }
