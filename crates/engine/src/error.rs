@@ -21,7 +21,15 @@ pub enum Error {
         /// Whose it is.
         holder: String,
     },
-    /// The child, or its namespace, is on its way out; its deletion wakes us.
+    /// Somebody else changes or deletes the child again and again.
+    #[error("{key} is changed by {}, again and again", rival.as_deref().unwrap_or("somebody else"))]
+    Contested {
+        /// Which child.
+        key: ObjectKey,
+        /// The other field manager, if that is known.
+        rival: Option<String>,
+    },
+    /// The child is on its way out, and a watch shows it: its deletion enqueues its owner.
     #[error("{key} is being deleted")]
     Terminating {
         /// Which child.
@@ -51,7 +59,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Rejected { .. } | Self::NameTaken { .. } => Class::Stalled,
+            Self::Rejected { .. } | Self::NameTaken { .. } | Self::Contested { .. } => Class::Stalled,
             Self::Terminating { .. } => Class::Wait,
             Self::Unavailable(_) | Self::Fenced => Class::Retry,
         }
@@ -61,7 +69,10 @@ impl Error {
     #[must_use]
     pub fn key(&self) -> Option<&ObjectKey> {
         match self {
-            Self::Rejected { key, .. } | Self::NameTaken { key, .. } | Self::Terminating { key } => Some(key),
+            Self::Rejected { key, .. }
+            | Self::NameTaken { key, .. }
+            | Self::Contested { key, .. }
+            | Self::Terminating { key } => Some(key),
             Self::Unavailable(_) | Self::Fenced => None,
         }
     }
@@ -75,7 +86,7 @@ impl Error {
         let causes = status.details.iter().flat_map(|details| &details.causes);
         let is_terminating = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
         match status.code {
-            403 if is_terminating => Self::Terminating { key: key.clone() },
+            403 if is_terminating => Self::Unavailable(format!("the namespace of {key} is being deleted")),
             400 | 403 | 404 | 405 | 413 | 422 => {
                 Self::Rejected { key: key.clone(), message: status.message.clone() }
             }
