@@ -22,6 +22,8 @@ struct Inner<K> {
     /// During a relist: what has not been seen in it.
     unseen: HashSet<Name>,
     is_relisting: bool,
+    /// Whether there was an initial list: before that, what is not here may well exist.
+    is_filled: bool,
 }
 
 /// One object before and after an event.
@@ -37,7 +39,8 @@ pub struct Difference<K> {
 
 impl<K> Default for Cache<K> {
     fn default() -> Self {
-        let inner = Inner { objects: HashMap::new(), unseen: HashSet::new(), is_relisting: false };
+        let inner =
+            Inner { objects: HashMap::new(), unseen: HashSet::new(), is_relisting: false, is_filled: false };
         Self { inner: RwLock::new(inner) }
     }
 }
@@ -65,6 +68,7 @@ impl<K: Resource> Cache<K> {
             }
             Event::InitDone => {
                 inner.is_relisting = false;
+                inner.is_filled = true;
                 let gone = std::mem::take(&mut inner.unseen);
                 let gone = gone.into_iter().filter_map(|name| inner.objects.remove(&name));
                 gone.map(|before| Difference { before: Some(before), after: None, is_listed: true }).collect()
@@ -74,7 +78,15 @@ impl<K: Resource> Cache<K> {
 
     /// Forgets everything: nobody watches any more.
     pub fn clear(&self) {
-        self.inner.write().unwrap_or_else(PoisonError::into_inner).objects.clear();
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        inner.objects.clear();
+        inner.is_filled = false;
+    }
+
+    /// Whether all that exists is known, or was when the watch was last heard of.
+    #[must_use]
+    pub fn is_filled(&self) -> bool {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).is_filled
     }
 
     /// The object of that name.

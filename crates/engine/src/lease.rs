@@ -1,8 +1,9 @@
 //! Leadership: a Lease with a deadline that this process keeps by its own clock.
 //!
 //! A leader that cannot renew stops writing at `renew_deadline`, before any other process may
-//! consider the lease free at `duration`. A standby counts from when it saw the lease change, so
-//! the clocks of two machines are never compared.
+//! consider the lease free at `duration`. Its time counts from when it *sent* the last renewal that
+//! succeeded, which is before anybody else can have seen it. A standby counts from when it saw the
+//! lease change, so the clocks of two machines are never compared.
 
 use std::time::Duration;
 
@@ -12,10 +13,13 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::{Api, Client, api::PostParams};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{describe, has_code};
+use crate::{
+    error::{describe, has_code},
+    fence::Fence,
+};
 
 /// How a lease is held.
 #[derive(Clone, Debug)]
@@ -34,31 +38,62 @@ pub struct LeaseConfig {
     pub retry_period: Duration,
 }
 
+impl LeaseConfig {
+    /// Whether a holder stops before another may begin, and has a chance to renew before it stops.
+    ///
+    /// # Errors
+    /// A sentence that says which times contradict each other.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { duration, renew_deadline, retry_period, .. } = self;
+        if renew_deadline >= duration {
+            return Err(format!(
+                "the renew deadline ({} s) has to be shorter than the lease ({} s): a holder stops before another begins",
+                renew_deadline.as_secs_f64(),
+                duration.as_secs_f64(),
+            ));
+        }
+        if retry_period >= renew_deadline || retry_period.is_zero() {
+            return Err(format!(
+                "the retry period ({} s) has to be shorter than the renew deadline ({} s), and not 0",
+                retry_period.as_secs_f64(),
+                renew_deadline.as_secs_f64(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// One process's relation to the lease.
 pub struct Leadership {
     api: Api<Lease>,
     config: LeaseConfig,
+    fence: Fence,
 }
 
 /// What a standby has seen, and when.
 struct Sighting {
     version: Option<String>,
-    since: Instant,
+    /// By the clock of the fence.
+    since: Duration,
 }
 
 impl Leadership {
-    /// Leadership by the lease that `config` names. `client` must not be fenced by the lease itself.
+    /// Leadership by the lease that `config` names, which extends `fence`. `client` must not be fenced itself.
     #[must_use]
-    pub fn new(client: Client, config: LeaseConfig) -> Self {
-        Self { api: Api::namespaced(client, &config.namespace), config }
+    pub fn new(client: Client, config: LeaseConfig, fence: Fence) -> Self {
+        Self { api: Api::namespaced(client, &config.namespace), config, fence }
     }
 
-    /// Waits until this process holds the lease.
+    /// Waits until this process holds the lease. From then on it may write until the renew deadline.
     pub async fn acquire(&self) {
-        let mut sighting = Sighting { version: None, since: Instant::now() };
+        let mut sighting = Sighting { version: None, since: self.fence.now() };
         loop {
+            let sent = self.fence.now();
             match self.bounded(self.try_acquire(&mut sighting)).await {
-                Ok(true) => return,
+                Ok(true) => {
+                    self.fence.extend(sent + self.config.renew_deadline);
+                    return;
+                }
                 Ok(false) => {}
                 Err(error) => tracing::warn!(error, "Lease could not be read or taken"),
             }
@@ -66,32 +101,32 @@ impl Leadership {
         }
     }
 
-    /// Keeps the lease until `shutdown`. When it is lost before, calls `lost` and returns `false`.
-    pub async fn keep(&self, shutdown: CancellationToken, lost: impl FnOnce()) -> bool {
-        let is_held = self.renew_until(shutdown).await;
-        if !is_held {
-            lost();
+    /// Keeps the lease until `shutdown`. `false`: it was lost before, and the fence has fallen.
+    pub async fn keep(&self, shutdown: CancellationToken) -> bool {
+        tokio::select! {
+            // Whoever ends this because the fence has fallen is not taken for an orderly shutdown.
+            biased;
+            () = self.fence.fallen() => {
+                tracing::error!("Lease could not be renewed in time");
+                false
+            }
+            is_held = self.renew_until(shutdown) => {
+                if !is_held {
+                    tracing::error!("Lease was taken by another process");
+                    self.fence.fall();
+                }
+                is_held
+            }
         }
-        is_held
     }
 
     async fn renew_until(&self, shutdown: CancellationToken) -> bool {
-        let mut renewed = Instant::now();
         while shutdown.run_until_cancelled(sleep(self.config.retry_period)).await.is_some() {
-            let left = self.config.renew_deadline.saturating_sub(renewed.elapsed());
-            let started = Instant::now();
-            match timeout(left, self.bounded(self.renew())).await {
-                Ok(Ok(true)) => renewed = started,
-                Ok(Ok(false)) => {
-                    tracing::error!("Lease was taken by another process");
-                    return false;
-                }
-                Ok(Err(error)) => tracing::warn!(error, "Lease was not renewed"),
-                Err(_) => {}
-            }
-            if renewed.elapsed() >= self.config.renew_deadline {
-                tracing::error!("Lease could not be renewed in time");
-                return false;
+            let sent = self.fence.now();
+            match self.bounded(self.renew()).await {
+                Ok(true) => self.fence.extend(sent + self.config.renew_deadline),
+                Ok(false) => return false,
+                Err(error) => tracing::warn!(error, "Lease was not renewed"),
             }
         }
         true
@@ -123,13 +158,14 @@ impl Leadership {
             return won(self.api.create(&PostParams::default(), &lease).await);
         };
         if sighting.version != lease.metadata.resource_version {
-            *sighting = Sighting { version: lease.metadata.resource_version.clone(), since: Instant::now() };
+            *sighting =
+                Sighting { version: lease.metadata.resource_version.clone(), since: self.fence.now() };
         }
         let spec = lease.spec.take().unwrap_or_default();
         let holder = spec.holder_identity.as_deref().unwrap_or_default();
         let seconds =
             spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default();
-        let is_expired = sighting.since.elapsed() >= Duration::from_secs(seconds);
+        let is_expired = self.fence.now().saturating_sub(sighting.since) >= Duration::from_secs(seconds);
         if !holder.is_empty() && holder != self.config.identity && !is_expired {
             return Ok(false);
         }
@@ -181,5 +217,50 @@ fn won(result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
         Ok(_) => Ok(true),
         Err(error) if has_code(&error, 409) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(15, 10, 2, None)]
+    #[case(
+        15,
+        15,
+        2,
+        Some(
+            "the renew deadline (15 s) has to be shorter than the lease (15 s): a holder stops before another begins"
+        )
+    )]
+    #[case(
+        15,
+        10,
+        20,
+        Some("the retry period (20 s) has to be shorter than the renew deadline (10 s), and not 0")
+    )]
+    #[case(
+        15,
+        10,
+        0,
+        Some("the retry period (0 s) has to be shorter than the renew deadline (10 s), and not 0")
+    )]
+    fn times_that_contradict_each_other_are_refused(
+        #[case] duration: u64,
+        #[case] renew_deadline: u64,
+        #[case] retry_period: u64,
+        #[case] expected: Option<&str>,
+    ) {
+        let config = LeaseConfig {
+            namespace: "ns".to_owned(),
+            name: "lease".to_owned(),
+            identity: "us".to_owned(),
+            duration: Duration::from_secs(duration),
+            renew_deadline: Duration::from_secs(renew_deadline),
+            retry_period: Duration::from_secs(retry_period),
+        };
+        assert_eq!(config.check().err().as_deref(), expected);
     }
 }

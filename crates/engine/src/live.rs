@@ -16,7 +16,7 @@ use crate::digest::Digest;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Live {
     /// Standard metadata, managed fields included.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::decode::metadata")]
     pub metadata: ObjectMeta,
     /// Desired state, where the kind is a workload.
     #[serde(default)]

@@ -26,6 +26,11 @@ struct VerbLabel {
     verb: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TaskLabel {
+    task: String,
+}
+
 type Seconds = Family<ControllerLabel, Histogram, fn() -> Histogram>;
 
 /// Counts and timings; every method is cheap and never fails.
@@ -39,6 +44,9 @@ pub struct Metrics {
     updated: Family<ResourceLabel, Counter>,
     deleted: Family<ResourceLabel, Counter>,
     requests: Family<VerbLabel, Counter>,
+    timeouts: Family<VerbLabel, Counter>,
+    unreadable: Family<ResourceLabel, Counter>,
+    panics: Family<TaskLabel, Counter>,
     queue_depth: Gauge,
     is_leader: Gauge,
 }
@@ -64,6 +72,12 @@ impl Metrics {
         let updated = counter("resource_updated", "Children that were changed or repaired");
         let deleted = counter("resource_deleted", "Children that were deleted");
         let requests = registered(registry, "api_requests", "Requests to the API server", Family::default());
+        let help = "Requests that the API server did not answer in time";
+        let timeouts = registered(registry, "api_timeouts", help, Family::default());
+        let help = "Objects in lists and watches that could not be read";
+        let unreadable = registered(registry, "unreadable_objects", help, Family::default());
+        let help = "Tasks that panicked, and were started again";
+        let panics = registered(registry, "task_panics", help, Family::default());
         let queue_depth =
             registered(registry, "queue_depth", "Objects waiting for a worker", Gauge::default());
         let is_leader =
@@ -77,6 +91,9 @@ impl Metrics {
             updated,
             deleted,
             requests,
+            timeouts,
+            unreadable,
+            panics,
             queue_depth,
             is_leader,
         }
@@ -114,6 +131,21 @@ impl Metrics {
     /// A request was sent to the API server.
     pub fn requested(&self, verb: &'static str) {
         self.requests.get_or_create(&VerbLabel { verb }).inc();
+    }
+
+    /// The API server did not answer in time.
+    pub fn timed_out(&self, verb: &'static str) {
+        self.timeouts.get_or_create(&VerbLabel { verb }).inc();
+    }
+
+    /// An object in the list or watch of `plural` cannot be read.
+    pub fn unreadable(&self, plural: &str) {
+        self.unreadable.get_or_create(&ResourceLabel { resource_type: plural.to_owned() }).inc();
+    }
+
+    /// The task of that name panicked.
+    pub fn panicked(&self, task: &str) {
+        self.panics.get_or_create(&TaskLabel { task: task.to_owned() }).inc();
     }
 
     /// This process holds the lease, or no longer does.

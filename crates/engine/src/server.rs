@@ -12,13 +12,15 @@ use axum::{
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, metrics::Metrics, queue::Queue};
+use crate::{health::Health, in_flight::InFlight, metrics::Metrics, queue::Queue};
 
 /// What the endpoints show.
 #[derive(Clone)]
 pub struct Exposed {
     /// Watches.
     pub health: Arc<Health>,
+    /// Objects that are being reconciled.
+    pub in_flight: Arc<InFlight>,
     /// Counts and timings.
     pub metrics: Arc<Metrics>,
     /// Objects that wait.
@@ -35,16 +37,24 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let routes = Router::new()
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(exposed);
     axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
-/// Ready: every watch has synced and has been heard of lately. A standby is ready, too.
+/// Alive: no reconcile hangs. One that does is helped by nothing but a restart.
+async fn alive(State(exposed): State<Exposed>) -> impl IntoResponse {
+    verdict(&exposed.in_flight.complaints())
+}
+
+/// Ready: every watch that this process needs has synced and has been heard of lately. A standby is ready, too.
 async fn ready(State(exposed): State<Exposed>) -> impl IntoResponse {
-    let complaints = exposed.health.complaints();
+    verdict(&exposed.health.complaints())
+}
+
+fn verdict(complaints: &[String]) -> (StatusCode, String) {
     if complaints.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {

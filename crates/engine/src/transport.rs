@@ -1,67 +1,127 @@
-//! The HTTP stack below the client: counts requests, feels the pulse of watches, fences writes.
+//! The HTTP stack below the client: counts requests, bounds their time, feels the pulse of watches, fences writes.
 
 use std::{
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, header::USER_AGENT};
-use http_body::Body as HttpBody;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use hyper_util::{
+    client::legacy::{Client as HttpClient, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use kube::{
     Client, Config,
-    client::{Body, ClientBuilder},
+    client::{Body, ClientBuilder, ConfigExt},
 };
-use tokio_util::sync::CancellationToken;
-use tower::{BoxError, Layer, Service};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tower::{BoxError, Layer, Service, ServiceBuilder};
 
 use crate::{
-    health::{Health, Pulse},
+    fence::Fence,
+    health::{Failure, Health, Pulse},
     metrics::Metrics,
 };
 
-/// The client for everything but the lease, known to the API server as `agent`: once `fence` falls, it writes no more, and writes
-/// under way are abandoned. There is no other way to the API server, so nothing can slip through.
+/// A connection on which nothing was heard for so long is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Time between two questions, and how many may go unanswered.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_RETRIES: u32 = 3;
+
+/// A watch that goes on for so long is one.
+const PROOF: Duration = Duration::from_secs(1);
+
+/// How long the API server may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For the whole answer to a request, and for the beginning of that to a watch.
+    pub request: Duration,
+    /// For the next bytes of a watch: a quiet one still gets a bookmark about every minute.
+    pub silence: Duration,
+}
+
+/// What a client is made of, beside the address of the API server.
+#[derive(Clone)]
+pub struct Terms {
+    /// How long the API server may take.
+    pub limits: Limits,
+    /// Where watches are registered.
+    pub health: Arc<Health>,
+    /// Where requests are counted.
+    pub metrics: Arc<Metrics>,
+    /// Once it falls, this client writes no more, and writes under way are abandoned. There is no other way to the
+    /// API server, so nothing can slip through.
+    pub fence: Fence,
+}
+
+/// A client that is known to the API server as `agent`.
 ///
 /// # Errors
 /// When the configuration does not give a usable client (certificates, proxy).
-pub fn client(
-    mut config: Config,
-    agent: HeaderValue,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
-    fence: CancellationToken,
-) -> Result<Client, kube::Error> {
-    // Failures come back to the queue, which knows the object's own backoff.
-    config.default_retry = false;
+pub fn client(mut config: Config, agent: HeaderValue, terms: Terms) -> Result<Client, kube::Error> {
+    if config.proxy_url.is_some() {
+        // Says which feature of kube is lacking.
+        ClientBuilder::try_from(config.clone())?;
+    }
     config.headers.push((USER_AGENT, agent));
-    let layer = TransportLayer { health, metrics, fence };
-    Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
+    // No layer tries again: failures come back to the queue, which knows the object's own backoff.
+    let stack = ServiceBuilder::new()
+        .layer(TransportLayer(terms.clone()))
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(HttpClient::builder(TokioExecutor::new()).build(connector(&config, terms.limits)?));
+    Ok(ClientBuilder::new(stack, config.default_namespace).build())
 }
 
-/// An answer whose body may report each of its pieces.
+/// Connections that notice when nobody is at the other end any more, be they idle or waiting for an answer. They
+/// speak HTTP/1.1, one request at a time, so a request that is given up takes its connection with it.
+fn connector(
+    config: &Config,
+    limits: Limits,
+) -> Result<hyper_rustls::HttpsConnector<HttpConnector>, kube::Error> {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_keepalive(Some(KEEP_ALIVE));
+    connector.set_keepalive_interval(Some(KEEP_ALIVE_INTERVAL));
+    connector.set_keepalive_retries(Some(KEEP_ALIVE_RETRIES));
+    #[cfg(target_os = "linux")]
+    connector.set_tcp_user_timeout(Some(limits.request));
+    config.rustls_https_connector_with_connector(connector)
+}
+
+/// An answer whose body reports each of its pieces.
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
 #[derive(Clone)]
-struct TransportLayer {
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
-    fence: CancellationToken,
-}
+struct TransportLayer(Terms);
 
 #[derive(Clone)]
 struct Transport<S> {
     inner: S,
-    layer: TransportLayer,
+    terms: Terms,
 }
+
+/// The API server took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server did not answer within {} s", .0.as_secs_f64())]
+struct Late(Duration);
 
 impl<S> Layer<S> for TransportLayer {
     type Service = Transport<S>;
 
     fn layer(&self, inner: S) -> Transport<S> {
-        Transport { inner, layer: self.clone() }
+        Transport { inner, terms: self.0.clone() }
     }
 }
 
@@ -81,56 +141,151 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Terms { limits, health, metrics, fence } = self.terms.clone();
         let verb = verb_of(&request);
-        let pulse = self.layer.pulse(&request, verb);
-        let fence = self.layer.fence.clone();
+        let pulse = pulse(&health, &request, verb);
         let is_write = request.method() != Method::GET;
-        self.layer.metrics.requested(verb);
-        let answer = self.inner.call(request);
+        metrics.requested(verb);
+        let end = Instant::now() + limits.request;
+        let answer = timeout(limits.request, self.inner.call(request));
         Box::pin(async move {
-            let answer = if is_write {
-                fence
-                    .run_until_cancelled(answer)
-                    .await
-                    .ok_or_else(|| BoxError::from("leadership was lost"))??
-            } else {
-                answer.await?
-            };
-            Ok(match pulse {
-                Some(pulse) if answer.status().is_success() => answer.map(|body| feel(body, pulse)),
-                _ => answer.map(|body| body.map_err(Into::into).boxed_unsync()),
-            })
+            let answer =
+                if is_write { fence.guard(answer).await.ok_or("leadership was lost")? } else { answer.await };
+            let answer = answer.map_err(|_| {
+                metrics.timed_out(verb);
+                Late(limits.request)
+            })??;
+            let pulse = pulse.filter(|_| answer.status().is_success());
+            if let Some(pulse) = &pulse {
+                pulse.beat();
+            }
+            Ok(answer.map(|body| {
+                let is_watch = verb == "watch";
+                let (limit, end) = if is_watch {
+                    (limits.silence, Instant::now() + limits.silence)
+                } else {
+                    (limits.request, end)
+                };
+                let sleep = Box::pin(sleep_until(end));
+                let began = Instant::now();
+                Bounded {
+                    inner: Box::pin(body),
+                    sleep,
+                    limit,
+                    began,
+                    ended: None,
+                    is_watch,
+                    verb,
+                    pulse,
+                    metrics,
+                }
+                .boxed_unsync()
+            }))
         })
     }
 }
 
-impl TransportLayer {
-    /// The pulse that a list or watch feeds: that of its resource and selector, where there is one,
-    /// otherwise that of its resource.
-    fn pulse(&self, request: &Request<Body>, verb: &str) -> Option<Arc<Pulse>> {
-        if verb != "watch" && verb != "list" {
-            return None;
+/// The pulse that a list or watch feeds: that of its resource and selector, where there is one, otherwise that of its
+/// resource.
+fn pulse(health: &Health, request: &Request<Body>, verb: &str) -> Option<Arc<Pulse>> {
+    if verb != "watch" && verb != "list" {
+        return None;
+    }
+    let plural = request.uri().path().rsplit('/').next()?;
+    let mut pairs = request.uri().query().unwrap_or_default().split('&');
+    let selector = pairs.find_map(|pair| pair.strip_prefix("labelSelector=")).unwrap_or_default();
+    let selector = selector.replace("%2F", "/").replace("%3D", "=");
+    health.find(&format!("{plural}?{selector}")).or_else(|| health.find(plural))
+}
+
+/// A body that fails when it takes too long: as a whole, or, if it is that of a watch, for its next piece. Each piece
+/// is a beat of the pulse, bookmarks included.
+struct Bounded<B> {
+    inner: Pin<Box<B>>,
+    sleep: Pin<Box<Sleep>>,
+    limit: Duration,
+    began: Instant,
+    /// How it has ended, until that is told.
+    ended: Option<Option<BoxError>>,
+    is_watch: bool,
+    verb: &'static str,
+    pulse: Option<Arc<Pulse>>,
+    metrics: Arc<Metrics>,
+}
+
+impl<B> Bounded<B> {
+    /// A piece has come.
+    fn heard(&mut self) {
+        if let Some(pulse) = &self.pulse {
+            pulse.beat();
+            if self.is_watch && self.began.elapsed() >= PROOF {
+                pulse.proved();
+            }
         }
-        let plural = request.uri().path().rsplit('/').next()?;
-        let mut pairs = request.uri().query().unwrap_or_default().split('&');
-        let selector = pairs.find_map(|pair| pair.strip_prefix("labelSelector=")).unwrap_or_default();
-        let selector = selector.replace("%2F", "/").replace("%3D", "=");
-        self.health.find(&format!("{plural}?{selector}")).or_else(|| self.health.find(plural))
+        if self.is_watch {
+            let next = Instant::now() + self.limit;
+            self.sleep.as_mut().reset(next);
+        }
+    }
+
+    /// Nothing comes any more. The end of a watch is held back for a moment if it comes at once: whoever watches
+    /// begins again without a pause.
+    fn end(&mut self, error: Option<BoxError>) {
+        if let Some(pulse) = self.pulse.as_ref().filter(|_| self.is_watch) {
+            match &error {
+                None if self.began.elapsed() < PROOF => {}
+                None => pulse.proved(),
+                Some(error) => {
+                    pulse.failed(Failure { code: None, text: error.to_string(), is_broken_answer: true });
+                }
+            }
+        }
+        self.sleep.as_mut().reset(self.began + PROOF);
+        self.ended = Some(error);
     }
 }
 
-/// Lets `pulse` beat with each piece of the body that arrives, bookmarks included.
-fn feel<B>(body: B, pulse: Arc<Pulse>) -> UnsyncBoxBody<Bytes, BoxError>
+impl<B> HttpBody for Bounded<B>
 where
-    B: HttpBody<Data = Bytes> + Send + 'static,
+    B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    pulse.beat();
-    let body = body.map_err(Into::into).map_frame(move |frame| {
-        pulse.beat();
-        frame
-    });
-    body.boxed_unsync()
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.ended.is_none() {
+            match self.inner.as_mut().poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.heard();
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Poll::Ready(end) => self.end(end.and_then(Result::err).map(Into::into)),
+                Poll::Pending => {}
+            }
+        }
+        let is_late = self.ended.is_none();
+        if !is_late && !self.is_watch {
+            return Poll::Ready(self.ended.take().flatten().map(Err));
+        }
+        ready!(self.sleep.as_mut().poll(context));
+        if is_late {
+            self.metrics.timed_out(self.verb);
+            return Poll::Ready(Some(Err(Box::new(Late(self.limit)))));
+        }
+        Poll::Ready(self.ended.take().flatten().map(Err))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.is_watch && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }
 
 /// The API server's name for what is asked, as in its audit log.

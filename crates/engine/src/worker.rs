@@ -7,15 +7,20 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::{JoinHandle, JoinSet},
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
     error::{Class, Error},
+    in_flight::InFlight,
     metrics::Metrics,
     object::ObjectKey,
     queue::{Lane, Queue},
+    supervise::text,
 };
 
 /// First wait after a failure; doubled by each further one.
@@ -40,37 +45,45 @@ pub trait Reconcile: Send + Sync + 'static {
     fn reconcile(&self, key: &ObjectKey, lane: Lane) -> impl Future<Output = Result<Action, Error>> + Send;
 }
 
-/// Runs `concurrency` workers until `shutdown`; a look that has begun is finished first.
-pub async fn run(
-    reconciler: Arc<impl Reconcile>,
-    queue: Arc<Queue>,
-    metrics: Arc<Metrics>,
-    concurrency: usize,
-    shutdown: CancellationToken,
-) {
+/// What workers work on, and how.
+#[derive(Clone)]
+pub struct Workers {
+    /// Objects that wait.
+    pub queue: Arc<Queue>,
+    /// Where looks are counted.
+    pub metrics: Arc<Metrics>,
+    /// Where it is noted which looks are under way.
+    pub in_flight: Arc<InFlight>,
+    /// Objects looked at at the same time.
+    pub concurrency: usize,
+    /// After this time a look is abandoned, and begun again later.
+    pub limit: Duration,
+}
+
+/// Runs workers until `shutdown`; a look that has begun is finished first.
+pub async fn run(reconciler: Arc<impl Reconcile>, workers: Workers, shutdown: CancellationToken) {
     let backoff = Arc::new(Backoff::default());
-    let mut workers = JoinSet::new();
-    for _ in 0..concurrency {
-        let (reconciler, queue, metrics) = (reconciler.clone(), queue.clone(), metrics.clone());
+    let mut tasks = JoinSet::new();
+    for _ in 0..workers.concurrency {
+        let (reconciler, workers) = (reconciler.clone(), workers.clone());
         let (backoff, shutdown) = (backoff.clone(), shutdown.clone());
-        workers.spawn(async move {
-            while let Some((key, lane)) = shutdown.run_until_cancelled(queue.next()).await {
-                look(&reconciler, &queue, &metrics, &backoff, key, lane).await;
+        tasks.spawn(async move {
+            while let Some((key, lane)) = shutdown.run_until_cancelled(workers.queue.next()).await {
+                look(&reconciler, &workers, &backoff, key, lane).await;
             }
         });
     }
-    workers.join_all().await;
+    tasks.join_all().await;
 }
 
 async fn look(
     reconciler: &Arc<impl Reconcile>,
-    queue: &Queue,
-    metrics: &Metrics,
+    workers: &Workers,
     backoff: &Backoff,
     key: ObjectKey,
     lane: Lane,
 ) {
-    let started = Instant::now();
+    let (started, entry) = (Instant::now(), workers.in_flight.begin(&key));
     let span = tracing::info_span!(
         "reconcile",
         controller = %key.kind.name.to_lowercase(),
@@ -83,26 +96,62 @@ async fn look(
         let (reconciler, key) = (reconciler.clone(), key.clone());
         async move { reconciler.reconcile(&key, lane).await }.instrument(span.clone())
     });
-    let result =
-        task.await.unwrap_or_else(|panic| Err(Error::Unavailable(format!("reconcile panicked: {panic}"))));
-    metrics.reconciled(key.kind, started.elapsed(), result.is_ok());
-    let action = result.unwrap_or_else(|error| {
-        span.in_scope(|| tracing::warn!(%error, "Reconcile failed"));
-        match error.class() {
-            Class::Wait => Action::Await,
-            Class::Stalled => Action::Stalled,
-            Class::Retry => Action::After(backoff.next(&key), Lane::Child),
+    let result = bounded(task, workers).await;
+    drop(entry);
+    workers.metrics.reconciled(key.kind, started.elapsed(), result.is_ok());
+    let action = match result {
+        Ok(action) => {
+            backoff.reset(&key);
+            action
         }
-    });
-    if !matches!(action, Action::After(_, Lane::Child)) {
-        backoff.reset(&key);
-    }
+        Err(error) => {
+            span.in_scope(|| tracing::warn!(%error, "Reconcile failed"));
+            let class = error.class();
+            if class != Class::Retry {
+                backoff.reset(&key);
+            }
+            match class {
+                Class::Wait => Action::Await,
+                Class::Stalled => Action::Stalled,
+                Class::Retry => Action::After(backoff.next(&key), Lane::Child),
+            }
+        }
+    };
     match action {
         Action::Await => {}
-        Action::After(delay, lane) => queue.add_after(key.clone(), lane, delay),
-        Action::Stalled => queue.add_after(key.clone(), Lane::Resync, jitter(BACKOFF_CEILING)),
+        Action::After(delay, lane) => workers.queue.add_after(key.clone(), lane, delay),
+        Action::Stalled => {
+            workers.queue.add_after(key.clone(), Lane::Resync, jitter(BACKOFF_CEILING));
+        }
     }
-    queue.done(&key);
+    workers.queue.done(&key);
+}
+
+/// What `task` comes to, within the time that it has.
+async fn bounded(mut task: JoinHandle<Result<Action, Error>>, workers: &Workers) -> Result<Action, Error> {
+    let ended = timeout(workers.limit, &mut task).await.ok();
+    let is_late = ended.is_none();
+    let ended = match ended {
+        Some(ended) => ended,
+        // Not before it has ended may anybody else look at the same object.
+        None => {
+            task.abort();
+            task.await
+        }
+    };
+    match ended {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => {
+            workers.metrics.panicked("reconcile");
+            let panic = error.into_panic();
+            Err(Error::Unavailable(format!("reconcile panicked: {}", text(&*panic))))
+        }
+        Err(_) if is_late => {
+            let limit = workers.limit.as_secs_f64();
+            Err(Error::Unavailable(format!("reconcile took longer than {limit} s, and was abandoned")))
+        }
+        Err(error) => Err(Error::Unavailable(format!("reconcile did not end: {error}"))),
+    }
 }
 
 /// Failures in a row, object by object.
@@ -157,5 +206,46 @@ mod tests {
         assert!(waits[19] >= BACKOFF_CEILING.mul_f64(0.75) && waits[19] <= BACKOFF_CEILING.mul_f64(1.25));
         backoff.reset(&key);
         assert!(backoff.next(&key) <= BACKOFF_FLOOR.mul_f64(1.25));
+    }
+
+    /// Hangs for an object called `hangs`, panics for one called `panics`.
+    struct Faulty;
+
+    impl Reconcile for Faulty {
+        async fn reconcile(&self, key: &ObjectKey, _: Lane) -> Result<Action, Error> {
+            match &*key.name {
+                "hangs" => std::future::pending().await,
+                "panics" => panic!("a bug"),
+                _ => Ok(Action::Await),
+            }
+        }
+    }
+
+    fn workers(concurrency: usize) -> Workers {
+        Workers {
+            queue: Arc::default(),
+            metrics: Arc::new(Metrics::new("example")),
+            in_flight: Arc::new(InFlight::new(Duration::from_secs(5))),
+            concurrency,
+            limit: Duration::from_secs(10),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_hangs_is_told_of_then_abandoned_and_stops_nobody() {
+        let (workers, shutdown) = (workers(1), CancellationToken::new());
+        let running = tokio::spawn(run(Arc::new(Faulty), workers.clone(), shutdown.clone()));
+        for name in ["hangs", "panics", "good"] {
+            workers.queue.add(ObjectKey::new(PARENT, "ns", name), Lane::Edit);
+        }
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        assert_eq!(workers.in_flight.complaints(), ["reconcile of Parent ns/hangs has not ended for 7 s"]);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        shutdown.cancel();
+        running.await.unwrap();
+        assert!(workers.in_flight.complaints().is_empty());
+        let text = workers.metrics.encode(0).unwrap();
+        assert!(text.contains(r#"reconcile_success_total{controller="parent"} 1"#), "{text}");
+        assert!(text.contains(r#"task_panics_total{task="reconcile"} 1"#), "{text}");
     }
 }

@@ -86,6 +86,7 @@ async fn carry_out(ctx: &Context, owner: &Owner, mut steps: Steps, remembered: &
             || kept.contains(key)
             || is_scaler_of(&scaled, key)
             || ownership::is_out_of_reach(ctx, owner, key)
+            || ctx.optional.is_hidden(key.kind)
     };
 
     // An autoscaler that is no longer wanted goes before the workload gets its fixed number.

@@ -22,6 +22,12 @@ pub struct Config {
     pub watch_timeout: Duration,
     /// Silence after which a watch counts as stuck.
     pub stale_after: Duration,
+    /// Time within which the API server has to answer a request, watches apart.
+    pub request_timeout: Duration,
+    /// Time after which a reconcile is abandoned, and begun again later.
+    pub reconcile_timeout: Duration,
+    /// Time after which a reconcile that has not ended makes the process count as dead. Longer than the former.
+    pub stuck_after: Duration,
     /// Time between two looks at an object about which nothing is heard.
     pub resync: Duration,
     /// What a spec that is silent gets.
@@ -43,6 +49,9 @@ impl Default for Config {
             concurrency: 32,
             watch_timeout: Duration::from_secs(290),
             stale_after: Duration::from_secs(150),
+            request_timeout: Duration::from_secs(30),
+            reconcile_timeout: Duration::from_mins(4),
+            stuck_after: Duration::from_mins(5),
             resync: Duration::from_hours(1),
             defaults: Defaults::default(),
             trust: Trust::default(),

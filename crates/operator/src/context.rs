@@ -1,8 +1,8 @@
 //! What every look at an object can use.
 
 use std::{
-    collections::{BTreeSet, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,6 +28,7 @@ use prism_engine::{
     worker::{Action, Reconcile, jitter},
 };
 use prism_plan::defaults::Defaults;
+use tokio::sync::watch;
 
 use crate::{
     kinds,
@@ -70,22 +71,51 @@ pub(crate) struct Context {
     pub(crate) resync: Duration,
 }
 
-/// Optional kinds that the cluster serves now.
+/// What is known of a kind that a cluster may or may not serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Its objects are seen.
+    Served,
+    /// It does not exist here, or not in the version that is wanted: which ones there are, if that is known.
+    Absent(Option<String>),
+    /// Its objects cannot be seen, though there may be some: why.
+    Hidden(String),
+}
+
+/// Optional kinds, and how they stand as far as they have been tried.
 #[derive(Default)]
-pub(crate) struct OptionalKinds(RwLock<HashSet<Kind>>);
+pub(crate) struct OptionalKinds(watch::Sender<HashMap<Kind, Standing>>);
 
 impl OptionalKinds {
     pub(crate) fn is_served(&self, kind: Kind) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&kind)
+        self.0.borrow().get(&kind) == Some(&Standing::Served)
     }
 
-    /// The kind is served from now on; `false` if it was before.
-    pub(crate) fn begin(&self, kind: Kind) -> bool {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(kind)
+    /// Whether there may be objects of the kind that nobody here sees: then nothing is concluded from that.
+    pub(crate) fn is_hidden(&self, kind: Kind) -> bool {
+        matches!(self.0.borrow().get(&kind), Some(Standing::Hidden(_)))
     }
 
-    pub(crate) fn end(&self, kind: Kind) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&kind);
+    /// How the kind stands from now on; `false` if it did before.
+    pub(crate) fn set(&self, kind: Kind, standing: Standing) -> bool {
+        self.0.send_if_modified(|known| known.insert(kind, standing.clone()) != Some(standing))
+    }
+
+    /// Waits until each has been tried once: whoever plans earlier would leave out what is there.
+    pub(crate) async fn tried(&self) {
+        let all =
+            |known: &HashMap<Kind, Standing>| kinds::OPTIONAL.iter().all(|kind| known.contains_key(kind));
+        // Cannot fail: the sender lives in `self`.
+        let _ = self.0.subscribe().wait_for(all).await;
+    }
+
+    /// Why kinds are not served, where more is to be said than that nobody has installed them.
+    pub(crate) fn obstacles(&self) -> BTreeMap<&'static str, String> {
+        let why = |standing: &Standing| match standing {
+            Standing::Served | Standing::Absent(None) => None,
+            Standing::Absent(Some(why)) | Standing::Hidden(why) => Some(why.clone()),
+        };
+        self.0.borrow().iter().filter_map(|(kind, standing)| Some((kind.name, why(standing)?))).collect()
     }
 }
 
@@ -126,8 +156,10 @@ impl Context {
         Action::Await
     }
 
-    pub(crate) fn storage_class_names(&self) -> BTreeSet<String> {
-        self.storage_classes.find(|_| true).iter().map(|class| class.name_any()).collect()
+    /// `None`: nobody knows, as the operator does not see them.
+    pub(crate) fn storage_class_names(&self) -> Option<BTreeSet<String>> {
+        let classes = &self.storage_classes;
+        classes.is_filled().then(|| classes.find(|_| true).iter().map(|class| class.name_any()).collect())
     }
 }
 

@@ -152,6 +152,7 @@ pub(crate) fn stack(stack: &PrismStack, owner: &Owner, ctx: &Context) -> stack::
             certificates: served(kinds::CERTIFICATE),
             grpc_routes: served(kinds::GRPC_ROUTE),
         },
+        obstacles: ctx.optional.obstacles(),
         defaults: ctx.defaults.clone(),
     }
 }
@@ -224,7 +225,7 @@ pub(crate) fn program(owner: &Owner, name: &str, ctx: &Context) -> ProgramFacts 
         stateful_set: workload(WorkloadKind::StatefulSet),
         members: Vec::new(),
         scaling: seen::facts(ctx, owner, &owner.key.namespace, &targets),
-        storage_classes: Some(ctx.storage_class_names()),
+        storage_classes: ctx.storage_class_names(),
     }
 }
 

@@ -7,6 +7,7 @@
 mod apply;
 mod autoscaler;
 mod backend;
+mod background;
 mod cluster;
 mod config;
 mod context;

@@ -50,7 +50,7 @@ struct RunArguments {
     /// Seconds without a renewal after which the holder stops; less than the lease duration.
     #[arg(long, default_value_t = 10)]
     renew_deadline: u64,
-    /// Seconds between renewals.
+    /// Seconds between renewals; less than the renew deadline.
     #[arg(long, default_value_t = 2)]
     retry_period: u64,
     /// Objects looked at at the same time.
@@ -62,6 +62,15 @@ struct RunArguments {
     /// Silence, in seconds, after which /readyz calls a watch stuck.
     #[arg(long, default_value_t = 150)]
     watch_stale_after: u64,
+    /// Seconds within which the API server has to answer a request, watches apart.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    request_timeout: u64,
+    /// Seconds after which a reconcile is abandoned, and begun again later.
+    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..))]
+    reconcile_timeout: u64,
+    /// Seconds after which a reconcile that has not ended makes /healthz fail; longer than the reconcile timeout.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    reconcile_stuck_after: u64,
     /// Registry and path of images that a spec does not name.
     #[arg(long, env = "PRISM_IMAGE_REGISTRY", default_value_t = Defaults::default().image_registry)]
     image_registry: String,
@@ -157,8 +166,8 @@ impl RunArguments {
             name: "prism-operator".to_owned(),
             identity: identity(),
             duration: seconds(self.lease_duration),
-            renew_deadline: seconds(self.renew_deadline.min(self.lease_duration.saturating_sub(1)).max(1)),
-            retry_period: seconds(self.retry_period.max(1)),
+            renew_deadline: seconds(self.renew_deadline),
+            retry_period: seconds(self.retry_period),
         });
         Config {
             namespace: self.watch_namespace,
@@ -167,6 +176,9 @@ impl RunArguments {
             concurrency: self.concurrency.max(1),
             watch_timeout: seconds(self.watch_timeout),
             stale_after: seconds(self.watch_stale_after),
+            request_timeout: seconds(self.request_timeout),
+            reconcile_timeout: seconds(self.reconcile_timeout),
+            stuck_after: seconds(self.reconcile_stuck_after),
             defaults: Defaults {
                 image_registry: self.image_registry,
                 version: self.image_version,

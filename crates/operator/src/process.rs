@@ -13,15 +13,18 @@ use prism_engine::{
     Engine,
     cache::Cache,
     events::Events,
-    health::Health,
+    fence::{Fence, since_boot},
+    health::{Health, WatchGauge},
+    in_flight::InFlight,
     lease::Leadership,
     ledger::{Ledger, Signature},
     metrics::Metrics,
     queue::Queue,
     server::{self, Exposed},
-    transport,
+    supervise::supervise,
+    transport::{self, Limits, Terms},
     watch::Scope,
-    worker,
+    worker::{self, Workers},
 };
 use tokio::{
     net::TcpListener,
@@ -31,11 +34,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config,
+    background::Background,
     context::{Context, OptionalKinds},
     gauges::Gauges,
     kinds,
     outlets::{Doors, Outlets},
-    scaling::{Looks, Orders, secrets::SecretKeys, sources::Sources},
+    scaling::{self, Looks, secrets::SecretKeys, sources::Sources},
     watches::Watches,
 };
 
@@ -75,6 +79,12 @@ pub enum Error {
     /// Certificates that metrics are trusted by cannot be read.
     #[error("{0}")]
     Trust(String),
+    /// The times of the lease contradict each other.
+    #[error("the lease cannot be held: {0}")]
+    Lease(String),
+    /// Something that has to run as long as the process does not.
+    #[error("{0}: this process is of no use any more")]
+    TaskEnded(String),
     /// Another process may act from now on, so this one must not.
     #[error("the lease was lost")]
     LeaseLost,
@@ -87,33 +97,42 @@ pub struct Operator {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     leadership: Option<Leadership>,
-    fence: CancellationToken,
+    fence: Fence,
+    in_flight: Arc<InFlight>,
     shutdown: CancellationToken,
     address: SocketAddr,
     external_scaler: Option<SocketAddr>,
     external_metrics: Option<SocketAddr>,
     client: Client,
-    orders: Option<Orders>,
     doors: Option<Doors>,
-    background: tokio::task::JoinSet<()>,
+    background: Background,
 }
 
 impl Operator {
     /// Starts endpoints and watches. Nothing is written before [`Operator::run`].
     ///
     /// # Errors
-    /// When the kubeconfig cannot be used, or the address is taken.
+    /// When the configuration contradicts itself, the kubeconfig cannot be used, or the address is taken.
     pub async fn start(
         config: Config,
         cluster: kube::Config,
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
+        if let Some(lease) = &config.lease {
+            lease.check().map_err(Error::Lease)?;
+        }
         let metrics = Arc::new(Metrics::new(names::METRICS_PREFIX));
         let health = Arc::new(Health::new(config.stale_after));
-        let fence = CancellationToken::new();
+        let fence = Fence::new(since_boot);
         let queue = Arc::new(Queue::default());
-        let client =
-            transport::client(cluster.clone(), AGENT, health.clone(), metrics.clone(), fence.clone())?;
+        let in_flight = Arc::new(InFlight::new(config.stuck_after));
+        let terms = Terms {
+            limits: Limits { request: config.request_timeout, silence: config.stale_after },
+            health: health.clone(),
+            metrics: metrics.clone(),
+            fence: fence.clone(),
+        };
+        let client = transport::client(cluster.clone(), AGENT, terms.clone())?;
         let ledger = Arc::new(Ledger::new(Signature {
             manager: names::FIELD_MANAGER,
             mark: labels::OWNED_BY,
@@ -126,7 +145,6 @@ impl Operator {
         }));
         let identity = config.lease.as_ref().map_or(names::FIELD_MANAGER, |lease| &lease.identity);
         let events = Events::new(client.clone(), names::FIELD_MANAGER, identity);
-        let (looks, orders) = Looks::new();
         let occupied = |(address, flag, source)| Error::Outlet { address, flag, source };
         let (outlets, doors) = Outlets::bind(config.outlets.clone()).await.map_err(occupied)?;
         let context = Arc::new(Context {
@@ -145,7 +163,7 @@ impl Operator {
             authentications: Cache::default(),
             secret_keys: SecretKeys::new(client.clone()),
             sources: Sources::new(&config.trust, config.dial.clone()).map_err(Error::Trust)?,
-            looks,
+            looks: Looks::default(),
             outlets,
             pods: Cache::default(),
             optional: OptionalKinds::default(),
@@ -154,6 +172,8 @@ impl Operator {
             resync: config.resync,
         });
         metrics.collect(Box::new(Gauges(context.clone())));
+        let name = format!("{}_watch_up", names::METRICS_PREFIX);
+        metrics.collect(Box::new(WatchGauge { health: health.clone(), name }));
         let listen = |source| Error::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -163,20 +183,27 @@ impl Operator {
             scope,
             ctx: context.clone(),
             health: health.clone(),
+            metrics: metrics.clone(),
             shutdown: shutdown.clone(),
         };
-        let mut background = watches.start();
-        let exposed = Exposed { health: health.clone(), metrics: metrics.clone(), queue };
+        let mut background = Background::new(metrics.clone(), shutdown.clone());
+        watches.start(&mut background);
+        let exposed =
+            Exposed { health: health.clone(), in_flight: in_flight.clone(), metrics: metrics.clone(), queue };
         let serving = server::serve(listener, exposed, shutdown.clone());
-        background.spawn(async move {
+        background.spawn_once("serving the endpoints", async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "Endpoints stopped");
             }
         });
-        background.spawn(evict_idle(context.clone(), shutdown.clone()));
+        let (evicting, evicted) = (shutdown.clone(), context.clone());
+        background.spawn("eviction", move || evict_idle(evicted.clone(), evicting.clone()));
         // The lease has a client of its own: it must not be fenced by its own loss.
         let leadership = match config.lease.clone() {
-            Some(lease) => Some(Leadership::new(unfenced(cluster)?, lease)),
+            Some(lease) => {
+                let unfenced = Terms { fence: Fence::new(since_boot), ..terms };
+                Some(Leadership::new(transport::client(cluster, AGENT, unfenced)?, lease, fence.clone()))
+            }
             None => None,
         };
         Ok(Self {
@@ -186,12 +213,12 @@ impl Operator {
             health,
             leadership,
             fence,
+            in_flight,
             shutdown,
             address,
             external_scaler: doors.external_scaler(),
             external_metrics: doors.external_metrics(),
             client,
-            orders: Some(orders),
             doors: Some(doors),
             background,
         })
@@ -218,15 +245,52 @@ impl Operator {
     /// Waits for the caches and the lease, works until the shutdown, and gives the lease back.
     ///
     /// # Errors
-    /// [`Error::LeaseLost`]: the process has to end at once.
+    /// [`Error::LeaseLost`], [`Error::TaskEnded`]: the process has to end at once.
     pub async fn run(mut self) -> Result<(), Error> {
         tracing::info!(address = %self.address, "Endpoints are served");
-        if let Some(doors) = self.doors.take() {
+        let mut background = self.background;
+        if let Some(doors) = self.doors.take().filter(Doors::are_wanted) {
             let (context, client) = (self.context.clone(), self.client.clone());
-            self.background.spawn(doors.serve(context, client, self.health.clone(), self.shutdown.clone()));
+            let serving = doors.serve(context, client, self.health.clone(), self.shutdown.clone());
+            background.spawn_once("answering for metrics", serving);
         }
+        let working = Working {
+            config: self.config,
+            context: self.context,
+            metrics: self.metrics,
+            health: self.health,
+            leadership: self.leadership,
+            fence: self.fence,
+            in_flight: self.in_flight,
+            shutdown: self.shutdown,
+        };
+        let result = tokio::select! {
+            result = working.run() => result,
+            ended = background.ended() => Err(Error::TaskEnded(ended)),
+        };
+        working.metrics.leads(false);
+        background.shutdown().await;
+        result
+    }
+}
+
+/// What the work of a process takes, beside the tasks in the background.
+struct Working {
+    config: Config,
+    context: Arc<Context>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    leadership: Option<Leadership>,
+    fence: Fence,
+    in_flight: Arc<InFlight>,
+    shutdown: CancellationToken,
+}
+
+impl Working {
+    async fn run(&self) -> Result<(), Error> {
         let ready = async {
             self.health.synced().await;
+            self.context.optional.tried().await;
             tracing::info!("Caches are filled");
             self.context.outlets.settled().await;
             if let Some(leadership) = &self.leadership {
@@ -238,35 +302,29 @@ impl Operator {
             return Ok(());
         }
         self.metrics.leads(true);
-        // Before they work, nobody asks for a look; after a loss of the lease, no look may write.
-        if let Some(orders) = self.orders.take() {
-            self.background.spawn(orders.serve(self.context.clone(), self.shutdown.clone()));
-        }
-        let result = self.work().await;
-        self.metrics.leads(false);
-        self.background.shutdown().await;
-        result
-    }
-
-    async fn work(&self) -> Result<(), Error> {
-        let Self { context, metrics, config, shutdown, .. } = self;
-        let workers = worker::run(
-            context.clone(),
-            context.queue.clone(),
-            metrics.clone(),
-            config.concurrency,
-            shutdown.clone(),
-        );
+        let Self { context, metrics, config, shutdown, in_flight, .. } = self;
+        let workers = Workers {
+            queue: context.queue.clone(),
+            metrics: metrics.clone(),
+            in_flight: in_flight.clone(),
+            concurrency: config.concurrency,
+            limit: config.reconcile_timeout,
+        };
+        let workers = drain(worker::run(context.clone(), workers, shutdown.clone()), shutdown);
+        // Before the workers work, nobody asks for a look; after a loss of the lease, no look may write.
+        let looks = supervise("looks at metrics", metrics, shutdown, || {
+            scaling::serve(context.clone(), metrics.clone(), shutdown.clone())
+        });
         let Some(leadership) = &self.leadership else {
-            drain(workers, shutdown).await;
+            tokio::join!(workers, looks);
             return Ok(());
         };
         // The lease is kept while the last looks end, and given back only then.
         let drained = CancellationToken::new();
-        let (is_held, ()) = tokio::join!(leadership.keep(drained.clone(), || self.fence.cancel()), async {
+        let (is_held, ()) = tokio::join!(leadership.keep(drained.clone()), async {
             tokio::select! {
-                () = drain(workers, shutdown) => {}
-                () = self.fence.cancelled() => {}
+                _ = async { tokio::join!(workers, looks) } => {}
+                () = self.fence.fallen() => {}
             }
             drained.cancel();
         });
@@ -297,9 +355,4 @@ async fn drain(workers: impl Future<Output = ()>, shutdown: &CancellationToken) 
     if timeout(GRACE, workers).await.is_err() {
         tracing::warn!("Looks that had begun were abandoned");
     }
-}
-
-fn unfenced(mut cluster: kube::Config) -> Result<Client, kube::Error> {
-    cluster.default_retry = false;
-    Client::try_from(cluster)
 }

@@ -28,10 +28,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_TYPE, HOST};
+use futures::{StreamExt, stream};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::{Bytes, Incoming};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
@@ -77,6 +79,12 @@ pub enum Before {
     Delay(Duration),
     /// It is answered by the proxy, and the API server never sees it.
     Answer(StatusCode),
+    /// The same, and the client is asked to wait for so many seconds.
+    AnswerLater(StatusCode, u32),
+    /// It is answered with a page for people, as gateways in front of an API server do.
+    Html(StatusCode),
+    /// It is answered in the affirmative, with what is no JSON.
+    Garbage,
     /// The connection is closed, and the API server never sees it.
     Drop,
 }
@@ -88,6 +96,10 @@ pub enum After {
     Pass,
     /// The program gets another answer.
     Answer(StatusCode),
+    /// The program gets half of the answer, then the connection is closed; of a watch, a few bytes.
+    Half,
+    /// The program gets the answer byte by byte, with this pause between any two.
+    Slow(Duration),
     /// The connection is closed, and the program gets no answer.
     Drop,
 }
@@ -206,6 +218,12 @@ impl Drop for FaultProxy {
     }
 }
 
+/// Bytes of an answer without an end that pass before the connection is closed.
+const A_FEW: usize = 20;
+
+/// The body of an answer, on its way to the program.
+type Outgoing = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("dropped on purpose")]
@@ -234,7 +252,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
 }
 
 impl Shared {
-    async fn pass(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Dropped> {
+    async fn pass(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Outgoing>, Dropped> {
         let (mut parts, body) = request.into_parts();
         for header in [HOST, CONNECTION] {
             parts.headers.remove(header);
@@ -251,12 +269,19 @@ impl Shared {
         tokio::spawn(async move { self.exchange(seen, request).await }).await.unwrap_or(Err(Dropped))
     }
 
-    async fn exchange(&self, seen: Seen, request: Request<Body>) -> Result<Response<Body>, Dropped> {
+    async fn exchange(&self, seen: Seen, request: Request<Body>) -> Result<Response<Outgoing>, Dropped> {
         let before = self.before.read().unwrap_or_else(PoisonError::into_inner).clone();
         match before(&seen) {
             Before::Pass => {}
             Before::Delay(pause) => tokio::time::sleep(pause).await,
             Before::Answer(status) => return Ok(answer(status)),
+            Before::AnswerLater(status, seconds) => {
+                let mut response = answer(status);
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+                return Ok(response);
+            }
+            Before::Html(status) => return Ok(page(status, "text/html", "<html><body>Oops</body></html>")),
+            Before::Garbage => return Ok(page(StatusCode::OK, "application/json", "\u{1}{not JSON\n")),
             Before::Drop => return Err(Dropped),
         }
         let response = self.client.send(request).await.map_err(|_| Dropped)?;
@@ -267,8 +292,10 @@ impl Shared {
         }
         let after = self.after.read().unwrap_or_else(PoisonError::into_inner).clone();
         match after(&seen, response.status()) {
-            After::Pass => Ok(response),
+            After::Pass => Ok(response.map(|body| body.map_err(Into::into).boxed_unsync())),
             After::Answer(status) => Ok(answer(status)),
+            After::Half => Ok(half(response)),
+            After::Slow(pause) => Ok(slow(response, pause)),
             After::Drop => Err(Dropped),
         }
     }
@@ -306,10 +333,57 @@ fn is_write(parts: &http::request::Parts) -> bool {
     changes && !is_dry_run && !is_review(group) && group != "coordination.k8s.io"
 }
 
+fn whole(text: impl Into<Bytes>) -> Outgoing {
+    Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn page(status: StatusCode, type_: &'static str, text: &'static str) -> Response<Outgoing> {
+    let mut response = Response::new(whole(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(type_));
+    response
+}
+
+/// The beginning of an answer.
+fn half(response: Response<Body>) -> Response<Outgoing> {
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut left = length.map_or(A_FEW, |length: usize| length / 2);
+    response.map(|body| {
+        let pieces = body.into_data_stream().map(move |piece| {
+            let mut piece = piece.map_err(|_| Dropped)?;
+            if left == 0 {
+                return Err(Dropped);
+            }
+            piece.truncate(left);
+            left -= piece.len();
+            Ok(Frame::data(piece))
+        });
+        StreamBody::new(pieces).map_err(Into::into).boxed_unsync()
+    })
+}
+
+/// An answer that takes its time.
+fn slow(response: Response<Body>, pause: Duration) -> Response<Outgoing> {
+    response.map(|body| {
+        let pieces = body.into_data_stream().flat_map(move |piece| {
+            let bytes: Vec<Result<u8, Dropped>> = match piece {
+                Ok(piece) => piece.into_iter().map(Ok).collect(),
+                Err(_) => vec![Err(Dropped)],
+            };
+            stream::iter(bytes).then(move |byte| async move {
+                tokio::time::sleep(pause).await;
+                byte.map(|byte| Frame::data(Bytes::copy_from_slice(&[byte])))
+            })
+        });
+        StreamBody::new(pieces).map_err(Into::into).boxed_unsync()
+    })
+}
+
 /// An answer in the API server's name.
-fn answer(status: StatusCode) -> Response<Body> {
+fn answer(status: StatusCode) -> Response<Outgoing> {
     let reason = match status {
         StatusCode::CONFLICT => "Conflict",
+        StatusCode::GONE => "Expired",
         StatusCode::NOT_FOUND => "NotFound",
         StatusCode::FORBIDDEN => "Forbidden",
         StatusCode::TOO_MANY_REQUESTS => "TooManyRequests",
@@ -325,7 +399,7 @@ fn answer(status: StatusCode) -> Response<Body> {
         "reason": reason,
         "code": status.as_u16(),
     });
-    let mut response = Response::new(Body::from(body.to_string().into_bytes()));
+    let mut response = Response::new(whole(body.to_string()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response

@@ -82,6 +82,11 @@ impl Doors {
         self.metrics.as_ref().map(|(_, address, _)| *address)
     }
 
+    /// Whether anybody may come in at all.
+    pub(crate) fn are_wanted(&self) -> bool {
+        self.scaler.is_some() || self.metrics.is_some()
+    }
+
     /// Answers until `shutdown`, from when the caches are filled.
     pub(crate) async fn serve(
         self,
@@ -91,9 +96,7 @@ impl Doors {
         shutdown: CancellationToken,
     ) {
         let Self { config, scaler, metrics } = self;
-        if (scaler.is_none() && metrics.is_none())
-            || shutdown.run_until_cancelled(health.synced()).await.is_none()
-        {
+        if shutdown.run_until_cancelled(health.synced()).await.is_none() {
             return;
         }
         let certificates = Certificates::new(client.clone(), &config.namespace, config.names());

@@ -38,8 +38,17 @@ async fn look_on(
     let mut state = State::default();
     loop {
         let current = assignment.borrow_and_update().clone();
-        // The planner has tried the same; a block that cannot be followed never gets here.
-        let Ok(policy) = current.policy() else { return };
+        let policy = match current.policy() {
+            Ok(policy) => policy,
+            // The planner has tried the same, so this is not to be: but whoever looks no more is not asked again.
+            Err(invalid) => {
+                tracing::error!(object = &*place.0.name, workload = place.1, %invalid, "Cannot be followed");
+                if assignment.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
         match look_once(ctx, &current, &policy, &mut state).await {
             Ok(Some(outcome)) => tell(ctx, place, outcome, ends),
             Ok(None) => tell(ctx, place, Outcome::unread(without_target(&current)), ends),

@@ -15,11 +15,11 @@ use std::{
 };
 
 use prism_api::scaling::ScalingDecision;
-use prism_engine::object::ObjectKey;
+use prism_engine::{metrics::Metrics, object::ObjectKey, supervise::supervise};
 use prism_plan::scaling::Assignment;
 use prism_scale::{Decision, ProblemKind};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -41,31 +41,62 @@ pub(crate) struct Outcome {
 }
 
 /// Where owners leave what is to be looked at, and find what it came to.
+#[derive(Default)]
 pub(crate) struct Looks {
-    orders: mpsc::UnboundedSender<Order>,
-    /// Owners that have assignments: most have none, and need not say so again and again.
-    assigned: Mutex<HashSet<ObjectKey>>,
+    orders: Mutex<Orders>,
+    ordered: Notify,
     outcomes: Mutex<HashMap<Place, Outcome>>,
 }
 
-/// The other end: what [`Orders::serve`] needs.
-pub(crate) struct Orders(mpsc::UnboundedReceiver<Order>);
+/// The newest order of each owner: however often owners order, there is one entry for each that has assignments.
+#[derive(Default)]
+struct Orders {
+    /// All assignments of an owner; most have none.
+    newest: HashMap<ObjectKey, Vec<Assignment>>,
+    /// Owners whose order has not been carried out.
+    open: HashSet<ObjectKey>,
+}
 
 impl Looks {
-    pub(crate) fn new() -> (Self, Orders) {
-        let (orders, receiver) = mpsc::unbounded_channel();
-        (Self { orders, assigned: Mutex::default(), outcomes: Mutex::default() }, Orders(receiver))
-    }
-
     /// From now on exactly `assignments` are looked at for `owner`.
     pub(crate) fn assign(&self, owner: &ObjectKey, assignments: Vec<Assignment>) {
-        let mut assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
-        let had_some =
-            if assignments.is_empty() { assigned.remove(owner) } else { !assigned.insert(owner.clone()) };
-        if had_some || !assignments.is_empty() {
-            // Fails only after the end of the process has begun, when nobody looks any more.
-            let _ = self.orders.send((owner.clone(), assignments));
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = if assignments.is_empty() {
+            orders.newest.remove(owner).is_some()
+        } else {
+            orders.newest.insert(owner.clone(), assignments.clone()).as_ref() != Some(&assignments)
+        };
+        if is_news {
+            orders.open.insert(owner.clone());
+            self.ordered.notify_one();
         }
+    }
+
+    /// Waits for orders that have not been carried out, and returns them.
+    async fn orders(&self) -> Vec<Order> {
+        loop {
+            let open = self.open();
+            if !open.is_empty() {
+                return open;
+            }
+            self.ordered.notified().await;
+        }
+    }
+
+    fn open(&self) -> Vec<Order> {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = std::mem::take(&mut orders.open);
+        let newest = |owner: ObjectKey| {
+            let assignments = orders.newest.get(&owner).cloned().unwrap_or_default();
+            (owner, assignments)
+        };
+        open.into_iter().map(newest).collect()
+    }
+
+    /// Nothing has been carried out: whoever did so before is gone.
+    fn reopen(&self) {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.open = orders.newest.keys().cloned().collect();
     }
 
     /// What the last look at `workload` came to.
@@ -125,13 +156,19 @@ struct Watcher {
     ends: CancellationToken,
 }
 
-impl Orders {
-    /// Looks at whatever owners ask for, until `shutdown`. Changes of an assignment keep what its looks
-    /// remember.
-    pub(crate) async fn serve(mut self, ctx: Arc<Context>, shutdown: CancellationToken) {
-        let mut watchers: HashMap<Place, Watcher> = HashMap::new();
-        let mut looks = JoinSet::new();
-        while let Some(Some((owner, assignments))) = shutdown.run_until_cancelled(self.0.recv()).await {
+/// Looks at whatever owners ask for, until `shutdown`. Changes of an assignment keep what its looks remember. A look
+/// that panics is counted and begun anew, with its memory lost.
+pub(crate) async fn serve(ctx: Arc<Context>, metrics: Arc<Metrics>, shutdown: CancellationToken) {
+    let mut watchers: HashMap<Place, Watcher> = HashMap::new();
+    let mut looks = JoinSet::new();
+    ctx.looks.reopen();
+    loop {
+        let orders = tokio::select! {
+            () = shutdown.cancelled() => return,
+            orders = ctx.looks.orders() => orders,
+            Some(_) = looks.join_next() => continue,
+        };
+        for (owner, assignments) in orders {
             let is_wanted =
                 |workload: &String| assignments.iter().any(|wanted| wanted.target.name == *workload);
             watchers.retain(|place, watcher| {
@@ -154,11 +191,14 @@ impl Orders {
                 }
                 let (assignment, receiver) = watch::channel(wanted);
                 let ends = shutdown.child_token();
-                let look = look::look(ctx.clone(), place.clone(), receiver, ends.clone());
-                looks.spawn(look);
+                let look = {
+                    let (ctx, place, ends) = (ctx.clone(), place.clone(), ends.clone());
+                    move || look::look(ctx.clone(), place.clone(), receiver.clone(), ends.clone())
+                };
+                let (metrics, ended) = (metrics.clone(), ends.clone());
+                looks.spawn(async move { supervise("look at metrics", &metrics, &ended, look).await });
                 watchers.insert(place, Watcher { assignment, ends });
             }
-            while looks.try_join_next().is_some() {}
         }
     }
 }

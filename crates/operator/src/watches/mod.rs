@@ -1,5 +1,6 @@
 //! What the operator watches, and whom each event wakes.
 
+mod definitions;
 mod optional;
 mod wake;
 
@@ -13,24 +14,23 @@ use k8s_openapi::{
         storage::v1::StorageClass,
     },
 };
-use kube::{Api, Client, Resource, core::DeserializeGuard, runtime::watcher::Event};
+use kube::{Client, Resource, core::DeserializeGuard, runtime::watcher::Event};
 use prism_api::{
     autoscaler::PrismAutoscaler, backend::PrismBackend, cluster::PrismCluster, labels, names,
     pattern::PrismPattern, stack::PrismStack,
 };
 use prism_engine::{
     cache::{Cache, Difference},
-    health::Health,
+    health::{Health, Pulse},
     live::Live,
+    metrics::Metrics,
     object::Kind,
     queue::Lane,
-    watch::{self, Scope},
+    watch::{Scope, Watch},
 };
-use serde::de::DeserializeOwned;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::{context::Context, kinds, managed::Managed};
+use crate::{background::Background, context::Context, kinds, managed::Managed};
 
 /// Services are watched twice: as children, and as what backends refer to.
 const SERVICES_OF_BACKENDS: &str = "services?prism.io/backend-type";
@@ -44,116 +44,132 @@ pub(crate) struct Watches {
     pub(crate) scope: Scope,
     pub(crate) ctx: Arc<Context>,
     pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) shutdown: CancellationToken,
 }
 
 impl Watches {
     /// Starts every watch. They end with the shutdown.
-    pub(crate) fn start(&self) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
+    pub(crate) fn start(&self, tasks: &mut Background) {
         for kind in kinds::CHILDREN {
-            tasks.spawn(self.clone().children(kind));
+            let watches = self.clone();
+            tasks.spawn(format!("watch of {}", kind.plural), move || watches.clone().children(kind));
         }
-        tasks.spawn(self.clone().owners::<PrismCluster>(|_, _| ()));
-        tasks.spawn(self.clone().owners::<PrismStack>(wake::by_stack));
-        tasks.spawn(self.clone().owners::<PrismPattern>(wake::autoscalers_of));
-        tasks.spawn(self.clone().owners::<PrismBackend>(wake::users_of));
-        tasks.spawn(self.clone().owners::<PrismAutoscaler>(wake::by_autoscaler));
-        tasks.spawn(self.clone().members());
-        let autoscalers = self.scope.api::<HorizontalPodAutoscaler>(self.client.clone());
-        tasks.spawn(self.clone().others(
-            autoscalers,
-            ALL_AUTOSCALERS,
-            "",
-            |ctx| &ctx.autoscalers,
-            wake::scaled_by_autoscaler,
-        ));
-        let services = self.scope.api::<Service>(self.client.clone());
-        tasks.spawn(self.clone().others(
-            services,
-            SERVICES_OF_BACKENDS,
-            labels::BACKEND_TYPE,
-            |ctx| &ctx.services,
-            wake::backends_behind,
-        ));
-        tasks.spawn(self.clone().others(
-            Api::<Namespace>::all(self.client.clone()),
-            "namespaces",
-            labels::BACKEND_TYPE,
-            |ctx| &ctx.namespaces,
-            wake::all_whom_consent_concerns,
-        ));
-        tasks.spawn(self.clone().others(
-            Api::<StorageClass>::all(self.client.clone()),
-            "storageclasses",
-            "",
-            |ctx| &ctx.storage_classes,
-            |ctx, _| wake::all_stalled_for_storage(ctx),
-        ));
-        tasks.spawn(optional::watch(self.clone()));
-        tasks
+        self.custom_resources::<PrismCluster>(tasks, |_, _| ());
+        self.custom_resources::<PrismStack>(tasks, wake::by_stack);
+        self.custom_resources::<PrismPattern>(tasks, wake::autoscalers_of);
+        self.custom_resources::<PrismBackend>(tasks, wake::users_of);
+        self.custom_resources::<PrismAutoscaler>(tasks, wake::by_autoscaler);
+        let watches = self.clone();
+        tasks.spawn("watch of members", move || watches.clone().members());
+        let watches = self.clone();
+        tasks.spawn("watch of all autoscalers", move || {
+            let take = taker(&watches.ctx, |ctx| &ctx.autoscalers, wake::scaled_by_autoscaler);
+            let watch = watches.watch(watches.health.pulse(ALL_AUTOSCALERS), "");
+            watch.objects::<HorizontalPodAutoscaler>(take)
+        });
+        let watches = self.clone();
+        tasks.spawn("watch of services of backends", move || {
+            let take = taker(&watches.ctx, |ctx| &ctx.services, wake::backends_behind);
+            let watch = watches.watch(watches.health.pulse(SERVICES_OF_BACKENDS), labels::BACKEND_TYPE);
+            watch.objects::<Service>(take)
+        });
+        let watches = self.clone();
+        tasks.spawn("watch of namespaces", move || {
+            let take = taker(&watches.ctx, |ctx| &ctx.namespaces, wake::all_whom_consent_concerns);
+            let watch = watches.watch(watches.of_the_cluster("namespaces"), labels::BACKEND_TYPE);
+            watch.cluster_objects::<Namespace>(take)
+        });
+        let watches = self.clone();
+        tasks.spawn("watch of storage classes", move || {
+            let take = taker(
+                &watches.ctx,
+                |ctx| &ctx.storage_classes,
+                |ctx, _| {
+                    wake::all_stalled_for_storage(ctx);
+                },
+            );
+            let watch = watches.watch(watches.of_the_cluster("storageclasses"), "");
+            watch.cluster_objects::<StorageClass>(take)
+        });
+        optional::start(self, tasks);
+    }
+
+    fn watch(&self, pulse: Arc<Pulse>, selector: &str) -> Watch {
+        Watch {
+            client: self.client.clone(),
+            scope: self.scope.clone(),
+            selector: selector.to_owned(),
+            pulse,
+            metrics: self.metrics.clone(),
+            shutdown: self.shutdown.clone(),
+        }
+    }
+
+    /// The pulse of the watch of what has no namespace. Whoever looks at one namespace may have no right to it, and
+    /// does without.
+    fn of_the_cluster(&self, plural: &str) -> Arc<Pulse> {
+        if self.scope.namespace.is_some() { self.health.optional(plural) } else { self.health.pulse(plural) }
     }
 
     /// Children of one kind go into the ledger, which tells whose they are.
     async fn children(self, kind: Kind) {
-        let Self { client, scope, ctx, health, shutdown } = self;
         let selector = format!("{}={}", labels::APP_MANAGED_BY, names::MANAGED_BY);
         let take = |event| {
-            for owner in ctx.engine.ledger().observe(kind, event) {
-                ctx.queue.add(owner, Lane::Child);
+            for owner in self.ctx.engine.ledger().observe(kind, event) {
+                self.ctx.queue.add(owner, Lane::Child);
             }
         };
-        watch::children(client, kind, &selector, &scope, health.pulse(kind.plural), shutdown, take).await;
+        self.watch(self.health.pulse(kind.plural), &selector).children(kind, take).await;
     }
 
     /// Custom resources are cached whole, and are children, too: of a stack, or of a cluster.
-    async fn owners<K: Managed + Debug>(self, also: fn(&Arc<Context>, &Difference<DeserializeGuard<K>>)) {
-        let Self { client, scope, ctx, health, shutdown } = self;
-        let pulse = health.pulse(K::KIND.plural);
-        let take = |event: Event<DeserializeGuard<K>>| {
-            for owner in ctx.engine.ledger().observe(K::KIND, lives(&event)) {
-                ctx.queue.add(owner, Lane::Child);
-            }
-            for difference in K::cache(&ctx).take(event) {
-                wake::itself(&ctx, &difference);
-                wake::parent(&ctx, &difference);
-                also(&ctx, &difference);
-            }
-        };
-        watch::objects(scope.api(client), "", &scope, pulse, shutdown, take).await;
-    }
-
-    /// Other objects are looked up when somebody plans, and wake those that they concern.
-    async fn others<K>(
-        self,
-        api: Api<K>,
-        name: &'static str,
-        selector: &'static str,
-        cache: fn(&Context) -> &Cache<K>,
-        wake: fn(&Arc<Context>, &Difference<K>),
-    ) where
-        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    {
-        let Self { ctx, scope, health, shutdown, .. } = self;
-        let take = |event| {
-            for difference in cache(&ctx).take(event) {
-                wake(&ctx, &difference);
-            }
-        };
-        watch::objects(api, selector, &scope, health.pulse(name), shutdown, take).await;
+    fn custom_resources<K: Managed + Debug>(
+        &self,
+        tasks: &mut Background,
+        also: fn(&Arc<Context>, &Difference<DeserializeGuard<K>>),
+    ) {
+        let watches = self.clone();
+        tasks.spawn(format!("watch of {}", K::KIND.plural), move || {
+            let ctx = watches.ctx.clone();
+            let take = move |event: Event<DeserializeGuard<K>>| {
+                for owner in ctx.engine.ledger().observe(K::KIND, lives(&event)) {
+                    ctx.queue.add(owner, Lane::Child);
+                }
+                for difference in K::cache(&ctx).take(event) {
+                    wake::itself(&ctx, &difference);
+                    wake::parent(&ctx, &difference);
+                    also(&ctx, &difference);
+                }
+            };
+            watches.watch(watches.health.pulse(K::KIND.plural), "").custom_resources(take)
+        });
     }
 
     /// Pods of admins, for their readiness one by one.
     async fn members(self) {
-        let Self { client, scope, ctx, health, shutdown } = self;
         let selector = format!("{}=admin", labels::COMPONENT);
         let take = |event| {
-            for difference in ctx.pods.take(event) {
-                wake::stack_of_member(&ctx, &difference);
+            for difference in self.ctx.pods.take(event) {
+                wake::stack_of_member(&self.ctx, &difference);
             }
         };
-        let pulse = health.pulse(kinds::POD.plural);
-        watch::children(client, kinds::POD, &selector, &scope, pulse, shutdown, take).await;
+        let pulse = self.health.pulse(kinds::POD.plural);
+        self.watch(pulse, &selector).children(kinds::POD, take).await;
+    }
+}
+
+/// Other objects are looked up when somebody plans, and wake those that they concern.
+fn taker<K: Resource>(
+    ctx: &Arc<Context>,
+    cache: fn(&Context) -> &Cache<K>,
+    wake: fn(&Arc<Context>, &Difference<K>),
+) -> impl FnMut(Event<K>) + Send + use<K> {
+    let ctx = ctx.clone();
+    move |event| {
+        for difference in cache(&ctx).take(event) {
+            wake(&ctx, &difference);
+        }
     }
 }
 

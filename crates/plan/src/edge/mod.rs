@@ -105,6 +105,8 @@ pub struct Missing {
     pub group: &'static str,
     /// What to install, or which field switches it off.
     pub remedy: &'static str,
+    /// Why it is not served, where more is known than that it is not.
+    pub why: Option<String>,
 }
 
 /// What should exist, and what cannot exist here.
@@ -147,7 +149,7 @@ fn served<S: Definition>(
     missing: &mut Vec<Missing>,
 ) -> Option<Object<S>> {
     if object.is_some() && !is_served {
-        missing.push(Missing { kind: S::KIND, group: S::GROUP, remedy });
+        missing.push(Missing { kind: S::KIND, group: S::GROUP, remedy, why: None });
         return None;
     }
     object

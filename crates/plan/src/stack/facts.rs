@@ -25,6 +25,8 @@ pub struct Facts {
     pub scope: Option<String>,
     /// Optional APIs that the cluster serves.
     pub apis: Apis,
+    /// Why others are not served, by kind, where more is known than that they are not.
+    pub obstacles: BTreeMap<&'static str, String>,
     /// What this operator fills in.
     pub defaults: Defaults,
 }

@@ -163,7 +163,10 @@ pub fn plan(stack: &PrismStack, facts: &Facts) -> Result<Plan, Invalid> {
     if let Some(admin) = &mut admin {
         members::settle(admin, unmoved, facts, &approval);
     }
-    let (edge, missing) = plan_edge(&stack, proxy.as_ref(), &patterns, facts)?;
+    let (edge, mut missing) = plan_edge(&stack, proxy.as_ref(), &patterns, facts)?;
+    for missing in &mut missing {
+        missing.why = facts.obstacles.get(missing.kind).cloned();
+    }
     let component = |program: Option<Program>, facts_of: &ProgramFacts| {
         program
             .map(|program| {

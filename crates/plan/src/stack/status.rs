@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     conditions::Conditions,
+    edge::Missing,
     invalid::Invalid,
     program::Rollout,
     report::{Problem, Report, phase, reconciling, with_storage},
@@ -215,8 +216,11 @@ fn advice(conditions: &mut Conditions<'_>, plan: &Plan) {
         conditions.set(condition::SPEC_WARNING, true, reason, message);
     }
     if !plan.missing.is_empty() {
-        let kinds: Vec<_> =
-            plan.missing.iter().map(|missing| format!("{} of {}", missing.kind, missing.group)).collect();
+        let named = |missing: &Missing| match &missing.why {
+            None => format!("{} of {}", missing.kind, missing.group),
+            Some(why) => format!("{} of {} ({why})", missing.kind, missing.group),
+        };
+        let kinds: Vec<_> = plan.missing.iter().map(named).collect();
         let mut remedies: Vec<_> = plan.missing.iter().map(|missing| missing.remedy).collect();
         remedies.dedup();
         let message = format!("not served here: {}; {}", kinds.join(", "), remedies.join("; "));
