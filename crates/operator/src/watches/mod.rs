@@ -1,5 +1,6 @@
 //! What the operator watches, and whom each event wakes.
 
+pub(crate) mod claims;
 mod optional;
 mod wake;
 
@@ -60,6 +61,7 @@ impl Watches {
         tasks.spawn(self.clone().owners::<PrismBackend>(wake::users_of));
         tasks.spawn(self.clone().owners::<PrismAutoscaler>(wake::by_autoscaler));
         tasks.spawn(self.clone().members());
+        tasks.spawn(self.clone().claims());
         let autoscalers = self.scope.api::<HorizontalPodAutoscaler>(self.client.clone());
         tasks.spawn(self.clone().others(
             autoscalers,

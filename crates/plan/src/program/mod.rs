@@ -37,7 +37,7 @@ use prism_api::{
 
 pub(crate) use children::metadata;
 pub use children::{Children, Workload};
-pub use facts::{Claim, ProgramFacts, WorkloadFacts};
+pub use facts::{Claim, ProgramFacts, VolumeFacts, WorkloadFacts};
 pub use rollout::Rollout;
 pub use storage::{Replace, StorageVerdict, VOLUME};
 
@@ -187,6 +187,8 @@ pub struct ProgramPlan {
     pub scaling: ScalingPlan,
     /// Why the volumes are not as the spec wants them.
     pub storage: StorageVerdict,
+    /// The size that claims which were there before, and are smaller, have to get.
+    pub grow: Option<String>,
     /// What has to be told about the storage class, if the cluster has none of that name.
     pub missing_class: Option<String>,
 }
@@ -216,10 +218,12 @@ impl Program {
             scalers: std::mem::take(&mut scaling.scalers),
         };
         let missing_class = storage::missing_class(&self, facts);
+        let grow = storage::grow(&self, &storage, facts);
         Ok(ProgramPlan {
             replace: storage.replace(),
             scaling,
             storage,
+            grow,
             missing_class,
             children,
             keep,
