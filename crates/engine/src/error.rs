@@ -21,6 +21,14 @@ pub enum Error {
         /// Whose it is.
         holder: String,
     },
+    /// What was drawn at random is gone, and something relies on it: only a backup has it.
+    #[error("{key} is incomplete")]
+    Lost {
+        /// Which child.
+        key: ObjectKey,
+        /// Which keys of its data; none, if all of it is gone.
+        missing: Vec<String>,
+    },
     /// The child, or its namespace, is on its way out; its deletion wakes us.
     #[error("{key} is being deleted")]
     Terminating {
@@ -51,7 +59,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Rejected { .. } | Self::NameTaken { .. } => Class::Stalled,
+            Self::Rejected { .. } | Self::NameTaken { .. } | Self::Lost { .. } => Class::Stalled,
             Self::Terminating { .. } => Class::Wait,
             Self::Unavailable(_) | Self::Fenced => Class::Retry,
         }
@@ -61,7 +69,10 @@ impl Error {
     #[must_use]
     pub fn key(&self) -> Option<&ObjectKey> {
         match self {
-            Self::Rejected { key, .. } | Self::NameTaken { key, .. } | Self::Terminating { key } => Some(key),
+            Self::Rejected { key, .. }
+            | Self::NameTaken { key, .. }
+            | Self::Lost { key, .. }
+            | Self::Terminating { key } => Some(key),
             Self::Unavailable(_) | Self::Fenced => None,
         }
     }
@@ -76,6 +87,10 @@ impl Error {
         let is_terminating = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
         match status.code {
             403 if is_terminating => Self::Terminating { key: key.clone() },
+            // Server-side apply says nothing better of a list that has two entries of one key.
+            500 if status.message.contains("duplicate entries for key") => {
+                Self::Rejected { key: key.clone(), message: status.message.clone() }
+            }
             400 | 403 | 404 | 405 | 413 | 422 => {
                 Self::Rejected { key: key.clone(), message: status.message.clone() }
             }

@@ -12,6 +12,7 @@ use kube::runtime::watcher::Event;
 
 use crate::{
     digest::Digest,
+    foreign::is_extended,
     live::{Live, Ownership, WorkloadState},
     object::{Depth, Kind, ObjectKey, Owner},
 };
@@ -32,6 +33,9 @@ pub struct Observed {
     pub is_deleting: bool,
     /// What our field manager owns of it.
     pub ownership: Ownership,
+    /// Whether others have added to its spec, although all of that is its owner's to say: so it is with owners
+    /// that are children themselves.
+    pub is_extended: bool,
     /// Fingerprint of the body that it says was applied to it last.
     pub stamp: Option<Digest>,
     /// Replica counts and claims, for workloads.
@@ -261,6 +265,11 @@ impl Ledger {
             owner: referred.or(marked),
             is_deleting: live.metadata.deletion_timestamp.is_some(),
             ownership: live.ownership(self.signature.manager),
+            is_extended: self.signature.owner_kinds.contains(&kind)
+                && is_extended(
+                    live.metadata.managed_fields.as_deref().unwrap_or_default(),
+                    self.signature.manager,
+                ),
             stamp: annotations.and_then(|all| all.get(self.signature.stamp)?.parse().ok()),
             workload: (kind.depth == Depth::Workload).then(|| live.workload(self.signature.notes)),
         }

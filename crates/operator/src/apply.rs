@@ -16,7 +16,7 @@ use crate::{
     managed::{Managed, Status, Subject},
     ownership,
     scaling::seen,
-    steps::{Replacement, Steps, is_scaler_of},
+    steps::{Growth, Replacement, Steps, is_scaler_of},
 };
 
 /// What became of a plan.
@@ -73,7 +73,13 @@ pub(crate) async fn apply<K: Managed>(
     // An autoscaler that is no longer wanted goes before the workload gets its fixed number.
     let scalers = |key: &ObjectKey| stays(key) || !kinds::SCALERS.contains(&key.kind);
     applied.pruned = ctx.engine.prune(owner, &remembered_keys, scalers).await?;
-    let held_up = replace_all(ctx, &mut steps, &mut applied.replaced).await;
+    let mut held_up = replace_all(ctx, &mut steps, &mut applied.replaced).await;
+    for growth in std::mem::take(&mut steps.grows) {
+        match grow(ctx, &growth).await {
+            Ok(is_news) => applied.replaced.extend(is_news.then(|| Replace::Grow(growth.size))),
+            Err(error) => held_up.push(error),
+        }
+    }
     let mut outcome = ctx.engine.apply(owner, &steps.lines).await;
     for (workload, replicas) in &steps.wakes {
         outcome.failed.extend(ctx.engine.scale(workload, *replicas).await.err());
@@ -131,10 +137,16 @@ async fn replace(
     Replacement { workload, how, selector }: &Replacement,
 ) -> Result<bool, Error> {
     if let Replace::Grow(size) = how {
-        let is_smaller = |current: &str| quantity::compare(current, size).is_some_and(Ordering::is_lt);
-        ctx.engine.grow_claims(workload, VOLUME, selector, size, is_smaller).await?;
+        let growth = Growth { workload: workload.clone(), size: size.clone(), selector: selector.clone() };
+        grow(ctx, &growth).await?;
     }
     ctx.engine.orphan(workload).await
+}
+
+/// Grows the claims that are smaller. Returns whether there was any.
+async fn grow(ctx: &Context, Growth { workload, size, selector }: &Growth) -> Result<bool, Error> {
+    let is_smaller = |current: &str| quantity::compare(current, size).is_some_and(Ordering::is_lt);
+    ctx.engine.grow_claims(workload, VOLUME, selector, size, is_smaller).await
 }
 
 impl<P> Applied<P> {
