@@ -105,7 +105,7 @@ impl Engine {
         let is_of_another_body = seen.stamp.is_some_and(|stamp| stamp != wanted);
         if applied.uid != seen.uid || applied.wanted != wanted || is_of_another_body {
             Change::Updated
-        } else if seen.ownership.fields != Some(applied.owned) || lost_replicas || seen.is_extended {
+        } else if seen.ownership.fields != Some(applied.owned) || lost_replicas || seen.ownership.is_extended {
             Change::Repaired
         } else {
             Change::Unchanged
@@ -170,7 +170,7 @@ impl Engine {
             Err(error) if has_code(&error, 422) && child.content == Content::Planned => {
                 self.make_room(child, &body).await.map_err(|_| error)
             }
-            Ok(live) if self.ledger.read(child.key.kind, &live).is_extended => {
+            Ok(live) if self.ledger.read(child.key.kind, &live).ownership.is_extended => {
                 self.overwrite(child, &body, Extent::Spec).await
             }
             answer => answer,

@@ -41,7 +41,7 @@ impl Engine {
 fn kept(keys: &[&str], there: Option<&Map<String, Value>>) -> (Map<String, Value>, Vec<String>) {
     let (mut data, mut missing) = (Map::new(), Vec::new());
     for key in keys {
-        match there.and_then(|there| there.get(*key)).filter(|value| **value != Value::from("")) {
+        match there.and_then(|there| there.get(*key)).filter(|value| *value != "") {
             Some(value) => drop(data.insert((*key).to_owned(), value.clone())),
             None => missing.push((*key).to_owned()),
         }

@@ -12,7 +12,6 @@ use kube::runtime::watcher::Event;
 
 use crate::{
     digest::Digest,
-    foreign::is_extended,
     live::{Live, Ownership, WorkloadState},
     object::{Depth, Kind, ObjectKey, Owner},
 };
@@ -33,9 +32,6 @@ pub struct Observed {
     pub is_deleting: bool,
     /// What our field manager owns of it.
     pub ownership: Ownership,
-    /// Whether others have added to its spec, although all of that is its owner's to say: so it is with owners
-    /// that are children themselves.
-    pub is_extended: bool,
     /// Fingerprint of the body that it says was applied to it last.
     pub stamp: Option<Digest>,
     /// Replica counts and claims, for workloads.
@@ -264,12 +260,10 @@ impl Ledger {
             is_marked: referred.is_none() && marked.is_some(),
             owner: referred.or(marked),
             is_deleting: live.metadata.deletion_timestamp.is_some(),
-            ownership: live.ownership(self.signature.manager),
-            is_extended: self.signature.owner_kinds.contains(&kind)
-                && is_extended(
-                    live.metadata.managed_fields.as_deref().unwrap_or_default(),
-                    self.signature.manager,
-                ),
+            ownership: Ownership {
+                is_extended: self.signature.owner_kinds.contains(&kind) && live.is_extended(self.signature.manager),
+                ..live.ownership(self.signature.manager)
+            },
             stamp: annotations.and_then(|all| all.get(self.signature.stamp)?.parse().ok()),
             workload: (kind.depth == Depth::Workload).then(|| live.workload(self.signature.notes)),
         }

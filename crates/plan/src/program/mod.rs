@@ -6,8 +6,10 @@
 mod budget;
 mod children;
 mod facts;
+mod lists;
 mod placement;
 mod pod;
+mod pod_rules;
 mod pod_template;
 mod predecessor;
 pub mod quorum;
@@ -16,6 +18,7 @@ mod rollout;
 mod service;
 mod service_account;
 mod storage;
+mod strategic;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +100,8 @@ pub struct Program {
     pub volumes: Vec<Volume>,
     /// Where the main container finds them.
     pub volume_mounts: Vec<VolumeMount>,
+    /// How many of those, the first ones, are the spec's own.
+    pub spec_mounts: usize,
     /// A volume for each pod.
     pub storage: Option<StorageSpec>,
     /// Whether the claims of the pods go with the workload.
