@@ -105,7 +105,8 @@ impl Engine {
         let is_of_another_body = seen.stamp.is_some_and(|stamp| stamp != wanted);
         if applied.uid != seen.uid || applied.wanted != wanted || is_of_another_body {
             Change::Updated
-        } else if seen.ownership.fields != Some(applied.owned) || lost_replicas || seen.ownership.is_extended {
+        } else if seen.ownership.fields != Some(applied.owned) || lost_replicas || seen.ownership.is_extended
+        {
             Change::Repaired
         } else {
             Change::Unchanged

@@ -261,7 +261,8 @@ impl Ledger {
             owner: referred.or(marked),
             is_deleting: live.metadata.deletion_timestamp.is_some(),
             ownership: Ownership {
-                is_extended: self.signature.owner_kinds.contains(&kind) && live.is_extended(self.signature.manager),
+                is_extended: self.signature.owner_kinds.contains(&kind)
+                    && live.is_extended(self.signature.manager),
                 ..live.ownership(self.signature.manager)
             },
             stamp: annotations.and_then(|all| all.get(self.signature.stamp)?.parse().ok()),

@@ -57,10 +57,9 @@ pub(super) fn double(path: &str, value: &Value) -> Option<(String, String)> {
             let list = keys_of(name).zip(below.as_array());
             list.and_then(|(keys, entries)| double_in(&path, keys, entries)).or_else(|| double(&path, below))
         }),
-        Value::Array(entries) => entries
-            .iter()
-            .enumerate()
-            .find_map(|(index, entry)| double(&format!("{path}[{index}]"), entry)),
+        Value::Array(entries) => {
+            entries.iter().enumerate().find_map(|(index, entry)| double(&format!("{path}[{index}]"), entry))
+        }
         _ => None,
     }
 }
@@ -179,13 +178,16 @@ pub(super) fn mounts(program: &Program) -> Result<Vec<VolumeMount>, Invalid> {
     });
     let mounts: Vec<VolumeMount> = program.volume_mounts.iter().cloned().chain(claimed.clone()).collect();
     for (index, mount) in mounts.iter().enumerate() {
-        let Some(other) =
-            mounts.iter().skip(index + 1).find(|other| other.mount_path == mount.mount_path)
+        let Some(other) = mounts.iter().skip(index + 1).find(|other| other.mount_path == mount.mount_path)
         else {
             continue;
         };
         let is_spec_s = program.spec_mounts > index;
-        let field = if is_spec_s { format!("volumeMounts[{index}].mountPath") } else { "storage.mountPath".to_owned() };
+        let field = if is_spec_s {
+            format!("volumeMounts[{index}].mountPath")
+        } else {
+            "storage.mountPath".to_owned()
+        };
         let holder = if is_spec_s { other } else { mount };
         return Err(Invalid::new(
             format!("{}.{field}", program.field),

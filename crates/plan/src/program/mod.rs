@@ -205,6 +205,7 @@ impl Program {
     /// When its block contradicts itself in a way that the schema cannot see.
     pub fn plan(self, facts: &ProgramFacts) -> Result<ProgramPlan, Invalid> {
         refusals::check(&self)?;
+        check_name(&self.name)?;
         let storage = storage::judge(&self, facts);
         let keep = predecessor::decide(&self, facts);
         let mut scaling = match self.replica_owner {
@@ -291,6 +292,21 @@ impl Program {
         selector.insert(prism_api::labels::WORKLOAD_KIND.to_owned(), self.kind.as_str().to_owned());
         selector
     }
+}
+
+/// Refuses a `name` that Services cannot take (RFC 1035, section 2.3.1): the schema does so as well, of objects that
+/// are made since.
+///
+/// # Errors
+/// Of a name that begins with something else than a letter, or has dots.
+pub(crate) fn check_name(name: &str) -> Result<(), Invalid> {
+    if name.starts_with(|first: char| first.is_ascii_lowercase()) && !name.contains('.') {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        "metadata.name",
+        "the Service takes the name, which has to begin with a letter and have no dots: make the object anew under another name",
+    ))
 }
 
 /// Name of the workload of that kind of the program `name`.

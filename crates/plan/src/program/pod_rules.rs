@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, EnvVar, NodeSelectorTerm, PodAffinityTerm, PodSpec, PodTemplateSpec, ResourceRequirements,
+    Affinity, Container, EnvVar, NodeSelectorTerm, PodAffinityTerm, PodSpec, PodTemplateSpec,
+    ResourceRequirements,
 };
 use prism_api::workload::WorkloadKind;
 use serde_json::json;
@@ -48,7 +49,8 @@ pub(super) fn check(program: &Program, template: &PodTemplateSpec) -> Result<(),
     let claimed = program.storage.iter().filter(|_| program.kind == WorkloadKind::StatefulSet);
     let mut volumes: BTreeSet<&str> = claimed.map(|_| storage::VOLUME).collect();
     volumes.extend(pod.volumes.iter().flatten().map(|volume| volume.name.as_str()));
-    let claims: BTreeSet<&str> = pod.resource_claims.iter().flatten().map(|claim| claim.name.as_str()).collect();
+    let claims: BTreeSet<&str> =
+        pod.resource_claims.iter().flatten().map(|claim| claim.name.as_str()).collect();
     for container in pod.containers.iter().chain(pod.init_containers.iter().flatten()) {
         let place = Place { field, is_main: container.name == program.container, name: &container.name };
         check_container(&place, container, &volumes, &claims)?;
@@ -69,7 +71,10 @@ impl Place<'_> {
         Err(if self.is_main {
             Invalid::new(format!("{field}.{block}"), advice)
         } else {
-            Invalid::new(format!("{field}.podTemplate"), format!("container {}, {block}: {advice}", self.name))
+            Invalid::new(
+                format!("{field}.podTemplate"),
+                format!("container {}, {block}: {advice}", self.name),
+            )
         })
     }
 }
@@ -82,7 +87,8 @@ fn check_container(
 ) -> Result<(), Invalid> {
     for mount in container.volume_mounts.iter().flatten() {
         if !volumes.contains(mount.name.as_str()) {
-            let advice = format!("the pod has no volume {}: add it to volumes, or correct the name", mount.name);
+            let advice =
+                format!("the pod has no volume {}: add it to volumes, or correct the name", mount.name);
             return place.refuse("volumeMounts", advice);
         }
     }
@@ -242,7 +248,8 @@ mod tests {
     #[case::two_sources(json!({"containers": [], "volumes": [{"name": "a", "emptyDir": {}, "secret": {"secretName": "b"}}]}), "spec.volumes")]
     #[case::a_double(json!({"containers": [{"name": "a"}, {"name": "a"}]}), "spec.podTemplate.spec.containers[1]")]
     fn what_kubernetes_refuses_is_named_by_its_field(#[case] pod: Value, #[case] field: &str) {
-        let program = Program { field: "spec".to_owned(), container: "main".to_owned(), ..Program::default() };
+        let program =
+            Program { field: "spec".to_owned(), container: "main".to_owned(), ..Program::default() };
         let template = PodTemplateSpec { spec: serde_json::from_value(pod).unwrap(), metadata: None };
         assert_eq!(check(&program, &template).unwrap_err().field, field);
     }

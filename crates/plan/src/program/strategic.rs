@@ -17,7 +17,11 @@ pub(super) type Refusal = (String, String);
 ///
 /// # Errors
 /// When a directive or the key of an entry is not one that is known.
-pub(super) fn merge(path: &str, target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), Refusal> {
+pub(super) fn merge(
+    path: &str,
+    target: &mut Map<String, Value>,
+    patch: &Map<String, Value>,
+) -> Result<(), Refusal> {
     match directive(path, patch)? {
         Directive::Merge => {}
         Directive::Replace => {
@@ -89,7 +93,12 @@ fn list(path: &str, keys: &[&str], target: &mut Vec<Value>, patch: &[Value]) -> 
                     target.clear();
                     continue;
                 }
-                _ => return Err((path, format!("has no {}, by which entries of the list are told apart", keys[0]))),
+                _ => {
+                    return Err((
+                        path,
+                        format!("has no {}, by which entries of the list are told apart", keys[0]),
+                    ));
+                }
             }
         };
         let place = target.iter().position(|known| key(known, keys).as_ref() == Some(&wanted));
@@ -137,9 +146,9 @@ pub(super) fn without_directives(value: &Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(plain(fields)),
         Value::Array(entries) => {
-            let is_entry = |entry: &&Value| !entry.as_object().is_some_and(|fields| {
-                fields.len() == 1 && fields.contains_key(DIRECTIVE)
-            });
+            let is_entry = |entry: &&Value| {
+                !entry.as_object().is_some_and(|fields| fields.len() == 1 && fields.contains_key(DIRECTIVE))
+            };
             Value::Array(entries.iter().filter(is_entry).map(without_directives).collect())
         }
         value => value.clone(),
