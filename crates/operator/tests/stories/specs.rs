@@ -63,7 +63,7 @@ async fn what_is_said_twice_is_refused_by_its_field_and_what_runs_stays() {
     // One runs, and is edited: the image of a refused edit does not get through either.
     story.apply("runs", pattern(json!({}))).await;
     story.ready("runs").await;
-    let parts: Vec<_> = cases.iter().map(|(name, more, _)| {
+    let parts = cases.iter().map(|(name, more, _)| {
         let mut part = json!({"name": name, "type": "keyvalue", "backend": "memstore"});
         merge(&mut part, more.clone());
         part
