@@ -67,6 +67,10 @@ pub mod reason {
     pub const APPLY_REJECTED: &str = "ApplyRejected";
     /// An object could not be written; it is tried again.
     pub const APPLY_FAILED: &str = "ApplyFailed";
+    /// Somebody else changes an object of the operator again and again.
+    pub const FIELD_CONFLICT: &str = "FieldConflict";
+    /// What the deletion waits for could not be done; it is tried again.
+    pub const DELETION_FAILED: &str = "DeletionFailed";
 
     /// A volume cannot get smaller: raise the size again, or make a new pattern.
     pub const STORAGE_SHRINK_REFUSED: &str = "StorageShrinkRefused";
@@ -131,6 +135,8 @@ pub mod reason {
     pub const CREDENTIALS_LOST: &str = "CredentialsLost";
     /// A Secret that a trigger needs does not exist.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// A Secret that a trigger needs cannot be read.
+    pub const SECRET_UNREADABLE: &str = "SecretUnreadable";
     /// The operator does not answer whom the spec wants to ask it.
     pub const OUTLET_CLOSED: &str = "OutletClosed";
     /// Every metric was read.

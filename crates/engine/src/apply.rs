@@ -1,5 +1,7 @@
 //! The only place that creates and changes children.
 
+use std::time::Instant;
+
 use futures::{StreamExt, future::join_all, stream};
 use kube::{
     Api,
@@ -63,6 +65,9 @@ impl Engine {
         for stage in stages {
             let writes: Vec<_> = stage.iter().map(|child| self.apply_child(owner, child)).collect();
             let results: Vec<_> = stream::iter(writes).buffered(CONCURRENT_WRITES).collect().await;
+            let is_held_up = results
+                .iter()
+                .any(|result| matches!(result, Err(error) if !matches!(error, Error::Contested { .. })));
             for (child, result) in stage.iter().zip(results) {
                 match result {
                     Ok(Change::Unchanged) => {}
@@ -70,7 +75,7 @@ impl Engine {
                     Err(error) => outcome.failed.push(error),
                 }
             }
-            if !outcome.failed.is_empty() {
+            if is_held_up {
                 break;
             }
         }
@@ -78,21 +83,30 @@ impl Engine {
     }
 
     async fn apply_child(&self, owner: &Owner, child: &Child) -> Result<Change, Error> {
-        let wanted = child.digest();
-        match self.ledger.get(&child.key) {
-            None => self.create(owner, child, wanted).await,
-            Some(seen) => {
-                claim(owner, &child.key, &seen)?;
-                match self.difference(child, wanted, &seen) {
-                    Change::Unchanged => Ok(Change::Unchanged),
-                    change if seen.owner.is_none() => {
-                        self.is_alive(owner).await?;
-                        self.update(child, wanted, &seen, change).await
-                    }
-                    change => self.update(child, wanted, &seen, change).await,
-                }
-            }
+        let (key, wanted) = (&child.key, child.digest());
+        let seen = self.ledger.get(key);
+        seen.as_ref().map_or(Ok(()), |seen| claim(owner, key, seen))?;
+        let change = match &seen {
+            None => Change::Created,
+            Some(seen) => self.difference(child, wanted, seen),
+        };
+        let now = Instant::now();
+        if change == Change::Unchanged || !self.contests.is_due(key, wanted, now) {
+            return self
+                .contests
+                .check(key, wanted, change == Change::Unchanged, now)
+                .map(|()| Change::Unchanged);
         }
+        if seen.as_ref().is_some_and(|seen| seen.owner.is_none()) {
+            self.is_alive(owner).await?;
+        }
+        let rival = if self.contests.is_close(key, wanted) { self.last_writer(key).await } else { None };
+        let change = match &seen {
+            None => self.create(owner, child, wanted).await?,
+            Some(seen) => self.update(child, wanted, seen, change).await?,
+        };
+        self.contests.written(key, wanted, rival, now);
+        self.contests.check(key, wanted, false, now).map(|()| change)
     }
 
     /// Whether, and why, the child needs a write.
@@ -150,6 +164,10 @@ impl Engine {
         let seen = self.ledger.read(child.key.kind, &live);
         match claim(owner, &child.key, &seen) {
             Err(Error::NameTaken { .. }) if self.may_adopt(child, &live).await? => {}
+            // No watch shows it yet, or ever, if it is not ours: nobody would hear of its end.
+            Err(Error::Terminating { key }) => {
+                return Err(Error::Unavailable(format!("{key} is being deleted")));
+            }
             claimed => claimed?,
         }
         self.update(child, wanted, &seen, Change::Updated).await

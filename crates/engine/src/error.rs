@@ -29,7 +29,15 @@ pub enum Error {
         /// Which keys of its data; none, if all of it is gone.
         missing: Vec<String>,
     },
-    /// The child, or its namespace, is on its way out; its deletion wakes us.
+    /// Somebody else changes or deletes the child again and again.
+    #[error("{key} is changed by {}, again and again", rival.as_deref().unwrap_or("somebody else"))]
+    Contested {
+        /// Which child.
+        key: ObjectKey,
+        /// The other field manager, if that is known.
+        rival: Option<String>,
+    },
+    /// The child is on its way out, and a watch shows it: its deletion enqueues its owner.
     #[error("{key} is being deleted")]
     Terminating {
         /// Which child.
@@ -59,7 +67,9 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Rejected { .. } | Self::NameTaken { .. } | Self::Lost { .. } => Class::Stalled,
+            Self::Rejected { .. } | Self::NameTaken { .. } | Self::Lost { .. } | Self::Contested { .. } => {
+                Class::Stalled
+            }
             Self::Terminating { .. } => Class::Wait,
             Self::Unavailable(_) | Self::Fenced => Class::Retry,
         }
@@ -72,6 +82,7 @@ impl Error {
             Self::Rejected { key, .. }
             | Self::NameTaken { key, .. }
             | Self::Lost { key, .. }
+            | Self::Contested { key, .. }
             | Self::Terminating { key } => Some(key),
             Self::Unavailable(_) | Self::Fenced => None,
         }
@@ -86,7 +97,7 @@ impl Error {
         let causes = status.details.iter().flat_map(|details| &details.causes);
         let is_terminating = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
         match status.code {
-            403 if is_terminating => Self::Terminating { key: key.clone() },
+            403 if is_terminating => Self::Unavailable(format!("the namespace of {key} is being deleted")),
             // Server-side apply says nothing better of a list that has two entries of one key.
             500 if status.message.contains("duplicate entries for key") => {
                 Self::Rejected { key: key.clone(), message: status.message.clone() }

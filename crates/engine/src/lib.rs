@@ -8,6 +8,7 @@ mod adopt;
 mod apply;
 pub mod cache;
 pub mod child;
+mod contests;
 pub mod digest;
 mod drawn;
 pub mod error;
@@ -39,9 +40,10 @@ use kube::Client;
 
 pub use apply::{Change, Outcome};
 pub use error::{Class, Error};
+pub use prune::Pruned;
 pub use report::{Reported, Urgency};
 
-use crate::{events::Events, ledger::Ledger, metrics::Metrics, report::Reports};
+use crate::{contests::Contests, events::Events, ledger::Ledger, metrics::Metrics, report::Reports};
 
 /// The applier: everything that is written to the cluster goes through here.
 pub struct Engine {
@@ -49,6 +51,7 @@ pub struct Engine {
     ledger: Arc<Ledger>,
     metrics: Arc<Metrics>,
     reports: Reports,
+    contests: Contests,
     /// Where users are told.
     pub events: Events,
 }
@@ -57,7 +60,7 @@ impl Engine {
     /// An engine that writes through `client` and remembers in `ledger`.
     #[must_use]
     pub fn new(client: Client, ledger: Arc<Ledger>, metrics: Arc<Metrics>, events: Events) -> Self {
-        Self { client, ledger, metrics, reports: Reports::default(), events }
+        Self { client, ledger, metrics, reports: Reports::default(), contests: Contests::default(), events }
     }
 
     /// What is known of the children.

@@ -8,8 +8,27 @@ use crate::{
     object::{ObjectKey, Owner},
 };
 
+/// What a pass took away.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// Children that were deleted.
+    pub deleted: Vec<ObjectKey>,
+    /// Children that could not be.
+    pub failed: Vec<(ObjectKey, Error)>,
+}
+
+impl Pruned {
+    fn note(&mut self, key: ObjectKey, is_deleted: Result<bool, Error>) {
+        match is_deleted {
+            Ok(true) => self.deleted.push(key),
+            Ok(false) => {}
+            Err(error) => self.failed.push((key, error)),
+        }
+    }
+}
+
 impl Engine {
-    /// Deletes the children of `owner` that `is_wanted` does not want. Returns which.
+    /// Deletes the children of `owner` that `is_wanted` does not want; one that fails holds up no other.
     ///
     /// Candidates are what the watches show and what an earlier pass `remembered`; only what
     /// carries the owner's UID is touched.
@@ -18,20 +37,18 @@ impl Engine {
         owner: &Owner,
         remembered: &[ObjectKey],
         is_wanted: impl Fn(&ObjectKey) -> bool,
-    ) -> Result<Vec<ObjectKey>, Error> {
-        let mut pruned = Vec::new();
+    ) -> Pruned {
+        let mut pruned = Pruned::default();
         for (key, seen) in self.ledger.children(owner) {
             if !is_wanted(&key) && !seen.is_deleting {
-                self.delete(&key, &seen.uid, PropagationPolicy::Background).await?;
-                pruned.push(key);
+                let deletion = self.delete(&key, &seen.uid, PropagationPolicy::Background).await;
+                pruned.note(key, deletion.map(|()| true));
             }
         }
         for key in remembered.iter().filter(|key| !is_wanted(key) && self.ledger.get(key).is_none()) {
-            if self.find_hidden(owner, key).await? {
-                pruned.push(key.clone());
-            }
+            pruned.note(key.clone(), self.find_hidden(owner, key).await);
         }
-        Ok(pruned)
+        pruned
     }
 
     /// Deletes a workload and leaves its pods and volumes, for its successor to adopt. `false`: that
@@ -117,9 +134,9 @@ impl Engine {
         let found = self.api(key).get_metadata_opt(&key.name).await;
         let found = found.map_err(|error| Error::of_write(key, &error))?;
         let references = found.iter().flat_map(|found| found.metadata.owner_references.iter().flatten());
-        let mut annotations = found.iter().flat_map(|found| found.metadata.annotations.iter().flatten());
+        let annotations = found.as_ref().and_then(|found| found.metadata.annotations.as_ref());
         let is_ours = references.into_iter().any(|reference| *reference.uid == *owner.uid)
-            || annotations.any(|(_, value)| *value == owner.to_mark());
+            || annotations.and_then(|all| all.get(self.ledger.mark())) == Some(&owner.to_mark());
         if let Some(uid) = found.as_ref().and_then(|found| found.metadata.uid.as_deref()).filter(|_| is_ours)
         {
             self.delete(key, uid, PropagationPolicy::Background).await?;

@@ -81,6 +81,11 @@ pub(crate) trait Managed:
         None
     }
 
+    /// Whether the plan waits for something that no watch shows, so that it is made again from time to time.
+    fn needs_polling(_: &Self::Plan) -> bool {
+        false
+    }
+
     /// Secrets of the object's namespace whose keys the plan has to know.
     fn secrets(&self) -> BTreeSet<String> {
         BTreeSet::new()
@@ -97,6 +102,7 @@ pub(crate) trait Status: Clone + Default + PartialEq + Serialize + Send + Sync {
     fn conditions(&self) -> &[Condition];
     fn inventory(&self) -> &[InventoryEntry];
     fn handled_request(&self) -> Option<&str>;
+    fn with_conditions(self, conditions: Vec<Condition>) -> Self;
 }
 
 macro_rules! statuses {
@@ -110,6 +116,9 @@ macro_rules! statuses {
             }
             fn handled_request(&self) -> Option<&str> {
                 self.last_handled_reconcile_at.as_deref()
+            }
+            fn with_conditions(self, conditions: Vec<Condition>) -> Self {
+                Self { conditions, ..self }
             }
         }
     )*};
@@ -135,18 +144,18 @@ pub(crate) async fn reconcile<K: Managed>(
     let subject = Subject::new(&guarded, key);
     if subject.is_being_deleted() {
         ctx.looks.assign(key, Vec::new());
-        return K::finish(ctx, &subject).await;
+        return match K::finish(ctx, &subject).await {
+            Ok(action) => Ok(action),
+            Err(error) => report::unfinished(ctx, &subject, error).await,
+        };
     }
-    let secrets = subject.object.secrets();
-    if !secrets.is_empty() {
-        ctx.secret_keys.refresh(&key.namespace, &secrets).await?;
-    }
+    ctx.secret_keys.refresh(&key.namespace, &subject.object.secrets()).await;
     let plan = subject.readable().and_then(|object| object.plan(&subject.owner, ctx));
     if let Ok(plan) = &plan {
         let is_left_alone = subject.is_paused(ctx) || K::hold(plan).is_some();
         ctx.looks.assign(key, if is_left_alone { Vec::new() } else { K::assignments(plan) });
     }
-    let applied = apply::apply(ctx, &subject, plan).await?;
+    let applied = apply::apply(ctx, &subject, plan).await;
     report::report(ctx, &subject, applied, lane).await
 }
 

@@ -65,6 +65,10 @@ impl Managed for PrismPattern {
         plan.runner.scaling.next_change
     }
 
+    fn needs_polling(plan: &Plan) -> bool {
+        plan.runner.scaling.needs_polling()
+    }
+
     fn secrets(&self) -> BTreeSet<String> {
         let triggers = self.spec.autoscaling.iter().flat_map(|block| &block.triggers);
         secrets_of(triggers)

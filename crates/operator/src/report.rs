@@ -1,5 +1,6 @@
 //! From what became of a plan to what the user is told.
 
+use k8s_openapi::jiff::Timestamp;
 use prism_api::{
     condition::{self, Condition, event, reason},
     labels,
@@ -10,7 +11,7 @@ use prism_engine::{
 use prism_plan::{
     conditions::find,
     program::Replace,
-    report::{Problem, Report},
+    report::{Problem, Report, deletion_failed},
 };
 use serde_json::Value;
 
@@ -30,13 +31,15 @@ pub(crate) async fn report<K: Managed>(
     let before = subject.object.status().cloned().unwrap_or_default();
     let is_paused = subject.is_paused(ctx);
     let report = Report {
-        problems: applied.outcome.failed.iter().map(problem).collect(),
-        inventory: applied.inventory.clone(),
+        problems: applied.pass.outcome.failed.iter().map(problem).collect(),
+        inventory: applied.pass.inventory.clone(),
         is_paused,
         handled_request: subject.open_request().filter(|_| !is_paused).map(str::to_owned),
     };
     let after = subject.object.assess(&applied.plan, &subject.owner, report, ctx);
-    let next_change = applied.plan.as_ref().ok().and_then(K::next_change);
+    let plan = applied.plan.as_ref().ok();
+    let next_change = plan.and_then(K::next_change);
+    let needs_polling = plan.is_some_and(K::needs_polling);
     let reported = write(ctx, subject, &before, &after, lane).await?;
     if reported == Reported::Written {
         warn(ctx, subject, before.conditions(), after.conditions()).await;
@@ -44,11 +47,25 @@ pub(crate) async fn report<K: Managed>(
     }
     tell(ctx, subject, &applied).await;
     match applied.into_failure() {
-        Some(error) if error.class() == Class::Wait => Ok(ctx.rest_until(next_change)),
+        Some(error) if error.class() == Class::Retry => Err(error),
         Some(error) if error.class() == Class::Stalled => Ok(Action::Stalled),
-        Some(error) => Err(error),
-        None => Ok(ctx.rest_until(next_change)),
+        _ if needs_polling => Ok(Action::Stalled),
+        _ => Ok(ctx.rest_until(next_change)),
     }
+}
+
+/// Writes into the status why the deletion of the object does not come to an end, and hands `error` on.
+pub(crate) async fn unfinished<K: Managed>(
+    ctx: &Context,
+    subject: &Subject<K>,
+    error: Error,
+) -> Result<Action, Error> {
+    let before = subject.object.status().cloned().unwrap_or_default();
+    let generation = subject.object.meta().generation;
+    let conditions = deletion_failed(before.conditions(), generation, &problem(&error), Timestamp::now());
+    let after = before.clone().with_conditions(conditions);
+    write(ctx, subject, &before, &after, Lane::Report).await?;
+    Err(error)
 }
 
 fn problem(error: &Error) -> Problem {
@@ -73,6 +90,17 @@ fn problem(error: &Error) -> Problem {
         Error::Rejected { key, message } => Problem::Stalled {
             reason: reason::APPLY_REJECTED,
             message: format!("the API server refused {} {}: {message}", key.kind, key.name),
+        },
+        Error::Contested { key, rival } => Problem::Stalled {
+            reason: reason::FIELD_CONFLICT,
+            message: format!(
+                "{} changes or deletes {} {} whenever the operator writes it, which it does once a minute from now on: stop that, or let it leave the fields of the operator alone",
+                rival
+                    .as_ref()
+                    .map_or("somebody else".to_owned(), |rival| format!("the field manager {rival}")),
+                key.kind,
+                key.name
+            ),
         },
         Error::Terminating { .. } => Problem::Waiting(error.to_string()),
         Error::Unavailable(_) | Error::Fenced => Problem::Retrying(error.to_string()),
@@ -181,11 +209,11 @@ async fn tell<K: Managed>(ctx: &Context, subject: &Subject<K>, applied: &Applied
         );
         (event::DRIFT_REPAIRED, note)
     });
-    let pruned = applied
-        .pruned
-        .iter()
-        .map(|key| (event::PRUNED, format!("{} {} is no longer wanted and was deleted", key.kind, key.name)));
-    let replaced = applied.replaced.iter().map(|how| match how {
+    let pruned =
+        applied.pass.pruned.iter().map(|key| {
+            (event::PRUNED, format!("{} {} is no longer wanted and was deleted", key.kind, key.name))
+        });
+    let replaced = applied.pass.replaced.iter().map(|how| match how {
         Replace::Grow(size) => {
             (event::VOLUMES_GROWN, format!("volumes grow to {size}; no pod restarts for it"))
         }

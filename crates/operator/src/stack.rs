@@ -106,6 +106,11 @@ impl Managed for PrismStack {
         components.filter_map(|component| component.program.scaling.next_change).min()
     }
 
+    fn needs_polling(plan: &Plan) -> bool {
+        let mut components = plan.proxy.iter().chain(&plan.console);
+        components.any(|component| component.program.scaling.needs_polling())
+    }
+
     fn secrets(&self) -> BTreeSet<String> {
         let components = self.spec.proxy.iter().chain(&self.spec.web_console);
         let blocks = components.filter_map(|component| component.autoscaling.as_ref());

@@ -8,7 +8,7 @@ use prism_engine::{
 };
 use prism_plan::{
     program::{Children, ProgramPlan, Replace, Workload, workload_name},
-    scaling::{Scalers, ScalingPlan},
+    scaling::{Scalers, ScalingPlan, trust_name},
     types::ScaleTarget,
 };
 use serde::Serialize;
@@ -128,6 +128,13 @@ impl Steps {
         }
     }
 
+    /// Takes out of the lines what `scaler`, which is still there, sets the replicas of, and what comes after it.
+    pub(crate) fn hold_back_scaled_by(&mut self, scaler: &ObjectKey) {
+        for kind in [WorkloadKind::Deployment, WorkloadKind::StatefulSet] {
+            self.hold_back(&workload_key(&scaler.namespace, &scaler.name, kind));
+        }
+    }
+
     /// Leaves what is held as it is.
     pub(crate) fn hold(&mut self) {
         for workload in std::mem::take(&mut self.held) {
@@ -164,7 +171,9 @@ pub(crate) fn is_scaler_of(workloads: &[String], key: &ObjectKey) -> bool {
     let belongs = |workload: &String| {
         let is_scaler = kinds::SCALERS.contains(&key.kind) && *key.name == **workload;
         let is_authentication = key.kind == kinds::TRIGGER_AUTHENTICATION;
-        is_scaler || (is_authentication && key.name.starts_with(&format!("{workload}-")))
+        is_scaler
+            || (is_authentication && key.name.starts_with(&format!("{workload}-")))
+            || (key.kind == kinds::CONFIG_MAP && *key.name == *trust_name(workload))
     };
     workloads.iter().any(belongs)
 }

@@ -1,5 +1,6 @@
 //! What a pass came to, and what that means for the conditions that every kind has.
 
+use k8s_openapi::jiff::Timestamp;
 use prism_api::{
     condition::{self, Condition, reason},
     inventory::InventoryEntry,
@@ -95,6 +96,26 @@ pub fn reconciling(
     } else if let Some(rollout) = rollout.filter(|rollout| rollout.is_moving) {
         conditions.set(condition::RECONCILING, true, reason::WORKLOAD_PROGRESSING, rollout.message.as_str());
     }
+}
+
+/// The conditions of an object whose deletion does not come to an end: `previous`, and why. It is not `Stalled`
+/// for it: everything that holds a deletion up is tried again.
+#[must_use]
+pub fn deletion_failed(
+    previous: &[Condition],
+    generation: Option<i64>,
+    problem: &Problem,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let mut conditions = Conditions::new(previous, generation, now);
+    for condition in
+        previous.iter().filter(|known| ![condition::RECONCILING, condition::STALLED].contains(&&*known.type_))
+    {
+        conditions.keep(&condition.type_);
+    }
+    let (Problem::Stalled { message, .. } | Problem::Retrying(message) | Problem::Waiting(message)) = problem;
+    conditions.set(condition::RECONCILING, true, reason::DELETION_FAILED, message.as_str());
+    conditions.finish()
 }
 
 /// The state in one word.

@@ -9,7 +9,8 @@ use std::{
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use prism_api::autoscaling::{AuthenticationKind, AuthenticationRef, Trigger};
-use prism_engine::Error;
+use prism_engine::error::describe;
+use prism_plan::scaling::SecretFacts;
 
 use super::idle_cache::IdleCache;
 
@@ -30,7 +31,7 @@ const IDLE: Duration = Duration::from_mins(10);
 const CAPACITY: usize = 4096;
 
 /// By namespace and name: when the API server was asked, and what it said.
-type Known = IdleCache<(String, String), (Instant, Option<BTreeSet<String>>)>;
+type Known = IdleCache<(String, String), (Instant, SecretFacts)>;
 
 /// Keys of the Secrets that triggers name.
 pub(crate) struct SecretKeys {
@@ -43,31 +44,32 @@ impl SecretKeys {
         Self { client, known: Mutex::new(IdleCache::new(CAPACITY, IDLE)) }
     }
 
-    /// Asks the API server for the keys of `secrets` in `namespace`, where that was not done lately.
-    pub(crate) async fn refresh(&self, namespace: &str, secrets: &BTreeSet<String>) -> Result<(), Error> {
+    /// Asks the API server for the keys of `secrets` in `namespace`, where that was not done lately with success.
+    pub(crate) async fn refresh(&self, namespace: &str, secrets: &BTreeSet<String>) {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         for name in secrets {
             let place = (namespace.to_owned(), name.clone());
-            let is_fresh = |(at, keys): &(Instant, Option<_>)| keys.is_some() && at.elapsed() < FRESH;
+            let is_fresh = |(at, facts): &(Instant, SecretFacts)| {
+                matches!(facts, SecretFacts::Keys(_)) && at.elapsed() < FRESH
+            };
             if self.lock().get(&place, Instant::now()).is_some_and(is_fresh) {
                 continue;
             }
-            let found = api.get_opt(name).await;
-            let found = found.map_err(|error| {
-                Error::Unavailable(format!("Secret {name}: {}", prism_engine::error::describe(&error)))
-            })?;
-            let keys = found.map(|secret| secret.data.unwrap_or_default().into_keys().collect());
+            let facts = match api.get_opt(name).await {
+                Ok(Some(secret)) => SecretFacts::Keys(secret.data.unwrap_or_default().into_keys().collect()),
+                Ok(None) => SecretFacts::Absent,
+                Err(error) => SecretFacts::Unreadable(describe(&error)),
+            };
             let now = Instant::now();
-            self.lock().insert(place, (now, keys), now);
+            self.lock().insert(place, (now, facts), now);
         }
-        Ok(())
     }
 
     /// What is known of the Secrets of `namespace`.
-    pub(crate) fn of(&self, namespace: &str) -> BTreeMap<String, Option<BTreeSet<String>>> {
+    pub(crate) fn of(&self, namespace: &str) -> BTreeMap<String, SecretFacts> {
         let known = self.lock();
         let here = known.iter().filter(|((place, _), _)| place == namespace);
-        here.map(|((_, name), (_, keys))| (name.clone(), keys.clone())).collect()
+        here.map(|((_, name), (_, facts))| (name.clone(), facts.clone())).collect()
     }
 
     /// Evicts answers that no pass asks for any more.

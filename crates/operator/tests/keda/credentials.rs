@@ -104,7 +104,7 @@ async fn a_secret_that_a_trigger_names_lets_keda_in_and_its_content_is_nowhere_e
     assert!(missing.message.contains("Secret queue-login"), "{}", missing.message);
 
     story.secret("queue-login", [("REDIS_PASSWORD", PASSWORD)]).await;
-    // Nobody watches Secrets: asking again is what makes the operator look.
+    // Nobody watches Secrets: the operator asks again within a minute, and at once if it is asked to.
     story.annotate("reader", prism_api::labels::RECONCILE_REQUESTED_AT, Some("now")).await;
     story.accepted("reader").await;
     let authentication =

@@ -36,5 +36,6 @@ mod stack_bad_input;
 mod stack_fields;
 mod storage;
 mod support;
+mod told;
 mod unreadable;
 mod world;

@@ -6,6 +6,7 @@ use k8s_openapi::{
     ClusterResourceScope, NamespaceResourceScope,
     api::{
         core::v1::{Namespace, Service},
+        rbac::v1::{ClusterRole, ClusterRoleBinding},
         storage::v1::StorageClass,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -16,7 +17,7 @@ use kube::{
 };
 use prism_operator::Config;
 use prism_testbed::{
-    Options, Programs, Progress, ScopedCluster,
+    AUDITED_GROUP, Options, Programs, Progress, ScopedCluster,
     audit::{Entry, Mark},
     definitions::install,
     until,
@@ -168,6 +169,21 @@ impl World {
         all.into_iter().filter(|entry| entry.verb != "watch").collect()
     }
 
+    /// The same world, whose operator has only the rights that `rules` of a `ClusterRole` give.
+    pub(crate) async fn with_rights(self, config: Config, rules: Value) -> Self {
+        let Self { cluster, client, operator } = self;
+        operator.stop().await;
+        allow(&client, rules).await;
+        let identity = cluster.config_for(USER, &[AUDITED_GROUP]).await.unwrap();
+        let operator = Running::start(config, identity).await;
+        Self { cluster, client, operator }
+    }
+
+    /// Gives the operator of [`World::with_rights`] other rights.
+    pub(crate) async fn allow(&self, rules: Value) {
+        allow(&self.client, rules).await;
+    }
+
     /// The same world with another operator.
     pub(crate) async fn with_operator(self, config: Config) -> Self {
         let Self { cluster, client, operator } = self;
@@ -181,4 +197,30 @@ impl World {
         self.operator.stop().await;
         self.cluster.stop();
     }
+}
+
+/// What the user of the operator may do.
+async fn allow(client: &Client, rules: Value) {
+    let named = |kind: &str, rest: Value| {
+        let mut body = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": USER},
+        });
+        body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        body
+    };
+    let params = PatchParams::apply("user").force();
+    let role = named("ClusterRole", json!({"rules": rules}));
+    Api::<ClusterRole>::all(client.clone()).patch(USER, &params, &Patch::Apply(&role)).await.unwrap();
+    let group = "rbac.authorization.k8s.io";
+    let binding = named(
+        "ClusterRoleBinding",
+        json!({
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": USER},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": USER}],
+        }),
+    );
+    Api::<ClusterRoleBinding>::all(client.clone())
+        .patch(USER, &params, &Patch::Apply(&binding))
+        .await
+        .unwrap();
 }

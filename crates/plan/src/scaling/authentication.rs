@@ -8,7 +8,7 @@ use prism_api::{
     connection::SecretRef,
 };
 
-use super::{Obstacle, Queue, Scaling, ScalingFacts, ScalingPlan, scaled_object::NAME_LIMIT};
+use super::{Obstacle, Queue, Scaling, ScalingFacts, ScalingPlan, SecretFacts, scaled_object::NAME_LIMIT};
 use crate::{
     text::bounded,
     types::{KedaAuthenticationRef, SecretTarget, TriggerAuthentication, TriggerAuthenticationSpec},
@@ -72,9 +72,16 @@ pub(super) fn of_reference(
         let kind = (kind == AuthenticationKind::ClusterTriggerAuthentication).then_some(kind);
         return Some(KedaAuthenticationRef { name: reference.name.clone(), kind });
     }
-    let Some(keys) = facts.secrets.get(&reference.name).and_then(Option::as_ref) else {
-        plan.obstacle = Some(Obstacle::SecretNotFound(reference.name.clone()));
-        return None;
+    let keys = match facts.secrets.get(&reference.name) {
+        Some(SecretFacts::Keys(keys)) => keys,
+        Some(SecretFacts::Unreadable(why)) => {
+            plan.obstacle = Some(Obstacle::SecretUnreadable(reference.name.clone(), why.clone()));
+            return None;
+        }
+        Some(SecretFacts::Absent) | None => {
+            plan.obstacle = Some(Obstacle::SecretNotFound(reference.name.clone()));
+            return None;
+        }
     };
     Some(make(scaling, plan, trigger, &reference.name, targets(trigger, &reference.name, keys)))
 }

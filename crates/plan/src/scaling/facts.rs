@@ -25,14 +25,25 @@ pub struct ScalingFacts {
     pub decided_elsewhere: Option<String>,
     /// Names of the `TriggerAuthentication`s of the namespace that are not the operator's own.
     pub authentications: BTreeSet<String>,
-    /// Keys of the Secrets that triggers may need; `None`: there is no such Secret.
-    pub secrets: BTreeMap<String, Option<BTreeSet<String>>>,
+    /// What is known of the Secrets that triggers may need, by name.
+    pub secrets: BTreeMap<String, SecretFacts>,
     /// What the operator's own look at the metrics came to last.
     pub decision: Option<ScalingDecision>,
     /// `spec.replicas` of the workload, if it exists.
     pub desired: Option<i32>,
     /// How others ask the operator for metrics.
     pub outlets: Outlets,
+}
+
+/// What is known of a Secret: never what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretFacts {
+    /// It has these keys.
+    Keys(BTreeSet<String>),
+    /// There is no such Secret.
+    Absent,
+    /// It cannot be read, and why.
+    Unreadable(String),
 }
 
 /// How others ask the operator for metrics.

@@ -236,8 +236,9 @@ fn as_text(value: &Value) -> Option<String> {
 
 /// The address of the backend, as the trigger wants it.
 fn address(trigger: &str, queue: &Queue, metadata: &mut BTreeMap<String, String>) {
-    let Some(url) = &queue.url else { return };
-    let bare = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    // What follows a question mark is for the client of the backend, and may be a password.
+    let Some(url) = queue.url.as_deref().and_then(|url| url.split(['?', '#']).next()) else { return };
+    let bare = url.split_once("://").map_or(url, |(_, rest)| rest);
     let bare = bare.rsplit_once('@').map_or(bare, |(_, host)| host);
     let (host, path) = bare.split_once('/').unwrap_or((bare, ""));
     let mut fill = |parameter: &str, value: &str| {
@@ -263,7 +264,7 @@ fn address(trigger: &str, queue: &Queue, metadata: &mut BTreeMap<String, String>
             // KEDA makes words of these, not a URL.
             fill("host", name.trim_start_matches('[').trim_end_matches(']'));
             fill("port", port.unwrap_or("5432"));
-            fill("dbName", path.split('?').next().unwrap_or(path));
+            fill("dbName", path);
             fill("sslmode", "prefer");
         }
         "aws-sqs-queue" if url.starts_with("http") => fill("queueURL", url),

@@ -34,9 +34,10 @@ use prism_api::{
 
 pub use admin::{Assignment, Export, Source, exports, sources};
 pub use control::{Control, control};
-pub use facts::{Holder, Outlets, ScalerFacts, ScalingFacts, SeenScaler};
+pub use facts::{Holder, Outlets, ScalerFacts, ScalingFacts, SecretFacts, SeenScaler};
 pub use infer::Queue;
 pub use limits::Limits;
+pub use scaled_object::trust_name;
 pub use status::{conditions, warnings};
 pub use usage::measured;
 
@@ -114,6 +115,8 @@ pub enum Obstacle {
     KedaNotInstalled,
     /// A Secret with credentials of a trigger does not exist.
     SecretNotFound(String),
+    /// A Secret with credentials of a trigger cannot be read, and why.
+    SecretUnreadable(String, String),
     /// The outlet that the spec asks for is not open.
     OutletClosed(String),
 }
@@ -150,7 +153,13 @@ impl ScalingPlan {
     /// scaler does better than none.
     #[must_use]
     pub fn keeps_scaler(&self) -> bool {
-        matches!(self.obstacle, Some(Obstacle::SecretNotFound(_) | Obstacle::OutletClosed(_)))
+        self.needs_polling() || matches!(self.obstacle, Some(Obstacle::OutletClosed(_)))
+    }
+
+    /// Whether it waits for something that no watch shows, so that it has to be planned again from time to time.
+    #[must_use]
+    pub fn needs_polling(&self) -> bool {
+        matches!(self.obstacle, Some(Obstacle::SecretNotFound(_) | Obstacle::SecretUnreadable(..)))
     }
 }
 

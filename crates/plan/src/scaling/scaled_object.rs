@@ -78,6 +78,12 @@ fn controlled(scaling: &Scaling) -> ObjectMeta {
     ObjectMeta { annotations, ..scaling.metadata.clone() }
 }
 
+/// Name of the `ConfigMap` by which KEDA knows the operator, and of the `TriggerAuthentication` that names it.
+#[must_use]
+pub fn trust_name(workload: &str) -> String {
+    bounded(&format!("{workload}-external-scaler"), NAME_LIMIT)
+}
+
 /// Triggers by which KEDA asks the operator.
 fn asking_the_operator(
     scaling: &Scaling,
@@ -90,7 +96,7 @@ fn asking_the_operator(
         plan.obstacle = Some(Obstacle::OutletClosed(message.to_owned()));
         return Ok(Vec::new());
     };
-    let name = bounded(&format!("{}-external-scaler", scaling.target.name), NAME_LIMIT);
+    let name = trust_name(&scaling.target.name);
     let metadata = ObjectMeta { name: Some(name.clone()), ..scaling.metadata.clone() };
     plan.scalers.trust = Some(ConfigMap {
         metadata: metadata.clone(),

@@ -83,6 +83,12 @@ fn obstructed(obstacle: &Obstacle) -> Judgement {
                 "a trigger needs the Secret {name}, which does not exist: create it, or correct authenticationRef"
             ),
         ),
+        Obstacle::SecretUnreadable(name, why) => (
+            reason::SECRET_UNREADABLE,
+            format!(
+                "a trigger needs the Secret {name}, which cannot be read: let the operator get it, or correct authenticationRef ({why})"
+            ),
+        ),
         Obstacle::OutletClosed(message) => (reason::OUTLET_CLOSED, message.clone()),
     };
     (Some(false), reason.to_owned(), message)

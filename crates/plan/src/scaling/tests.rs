@@ -44,7 +44,7 @@ fn facts(keys: &[&str]) -> ScalingFacts {
     let keys = keys.iter().map(|key| (*key).to_owned()).collect();
     ScalingFacts {
         keda_is_served: true,
-        secrets: [("login".to_owned(), Some(keys))].into(),
+        secrets: [("login".to_owned(), SecretFacts::Keys(keys))].into(),
         ..ScalingFacts::default()
     }
 }
@@ -62,7 +62,7 @@ fn parameters(plan: &ScalingPlan) -> Vec<String> {
 #[rstest]
 #[case::kafka("kafka", "kafka://one:9092,two:9092", json!({"topics": ["orders", "late"], "autoOffsetReset": "earliest"}))]
 #[case::nats("nats", "nats://bus:4222", json!({"stream": "ORDERS"}))]
-#[case::redis_list("redis", "redis://:canary@cache:6379/2", json!({"list": "jobs"}))]
+#[case::redis_list("redis", "redis://:canary@cache:6379/2?password=canary", json!({"list": "jobs"}))]
 #[case::redis_stream("redis", "rediss://cache:6380", json!({"stream": "jobs"}))]
 #[case::postgres("postgres", "postgres://me:canary@db:5433/shop?a=b", json!({"query": "SELECT count(*) FROM jobs"}))]
 #[case::sqs("sqs", "", json!({"queueURL": "https://sqs.example.com/1/jobs", "region": "eu-west-1"}))]
@@ -223,6 +223,16 @@ fn without_its_secret_a_trigger_waits_and_says_for_which() {
     let plan = reader(block, vec![]).plan(&facts(&["password"])).unwrap();
     assert_eq!(plan.obstacle, Some(Obstacle::SecretNotFound("absent".to_owned())));
     assert_eq!(plan.scalers, Scalers::default());
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_keeps_the_scaler_and_is_asked_for_again() {
+    let unreadable = SecretFacts::Unreadable("forbidden".to_owned());
+    let facts = ScalingFacts { secrets: [("login".to_owned(), unreadable)].into(), ..facts(&[]) };
+    let block = json!({"triggers": [{"type": "redis", "metadata": {"a": "b"}, "authenticationRef": {"name": "login"}}]});
+    let plan = reader(block, vec![]).plan(&facts).unwrap();
+    assert_eq!(plan.obstacle, Some(Obstacle::SecretUnreadable("login".to_owned(), "forbidden".to_owned())));
+    assert!(plan.keeps_scaler() && plan.needs_polling());
 }
 
 #[rstest]

@@ -85,7 +85,7 @@ pub fn decide(policy: &Policy, state: &State, seen: &Observation) -> (Decision, 
     let is_within_tolerance = asked.is_some_and(|asked| asked.is_within_tolerance);
     let asked = asked.map(|asked| asked.replicas);
     let is_whole = proposals.iter().all(|proposal| proposal.wanted.is_ok());
-    state.sight(policy, seen, is_whole);
+    state.sight(seen, is_whole);
     state.failed_looks = if asked.is_none() { state.failed_looks.saturating_add(1) } else { 0 };
     if asked.is_some_and(|asked| asked > 0) {
         state.active_at = Some(now);

@@ -28,8 +28,8 @@ pub struct State {
     changes: Vec<Step>,
     /// When a metric last asked for a replica.
     pub(super) active_at: Option<Timestamp>,
-    /// Since when not every metric can be read.
-    blind_since: Option<Timestamp>,
+    /// Whether not every metric could be read at the last look.
+    is_blind: bool,
     /// Looks in a row at which no metric could be read.
     pub(super) failed_looks: u32,
     /// What is known for time targets, by the name of the metric.
@@ -75,8 +75,7 @@ impl State {
         if let Some(before) = self.replicas {
             self.change(now, current.saturating_sub(before));
         }
-        self.replicas = Some(current);
-        let is_new = self.highest.is_empty();
+        let is_new = self.replicas.replace(current).is_none();
         self.highest.retain(|wish| is_within(wish.at, now, policy.down.stabilization));
         self.lowest.retain(|wish| is_within(wish.at, now, policy.up.stabilization));
         if is_new {
@@ -86,12 +85,9 @@ impl State {
 
     /// Every metric could be read, or not. After a blindness that outlasted all that is remembered, the
     /// replicas that run count as wanted, as at the start.
-    pub(super) fn sight(&mut self, policy: &Policy, seen: &Observation, is_whole: bool) {
-        if !is_whole {
-            self.blind_since.get_or_insert(seen.at);
-        } else if let Some(since) = self.blind_since.take()
-            && !is_within(since, seen.at, policy.down.stabilization)
-        {
+    pub(super) fn sight(&mut self, seen: &Observation, is_whole: bool) {
+        let was_blind = std::mem::replace(&mut self.is_blind, !is_whole);
+        if is_whole && was_blind && self.highest.is_empty() {
             self.start_over(seen.at, seen.current.max(0));
         }
     }
@@ -145,7 +141,7 @@ impl State {
     fn cap(&mut self, now: Timestamp) {
         let wishes = self.highest.iter_mut().chain(&mut self.lowest).map(|wish| &mut wish.at);
         let changes = self.changes.iter_mut().map(|step| &mut step.at);
-        for at in wishes.chain(changes).chain(&mut self.active_at).chain(&mut self.blind_since) {
+        for at in wishes.chain(changes).chain(&mut self.active_at) {
             *at = now.min(*at);
         }
         for drain in self.drains.values_mut() {

@@ -70,6 +70,18 @@ fn after_a_long_blindness_nothing_goes_down_too_early() {
 }
 
 #[test]
+fn after_any_blindness_nothing_goes_down_at_once() {
+    for blindness in (10..900).step_by(10) {
+        let mut run = Run::new(policy(), 10);
+        assert_eq!(run.look(0, 0.0).desired, 10);
+        for second in (10..=blindness).step_by(10) {
+            run.blind(second);
+        }
+        assert_eq!(run.look(blindness + 10, 1000.0).desired, 10, "blind for {blindness} s");
+    }
+}
+
+#[test]
 fn a_look_that_fails_now_and_then_does_not_start_the_window_anew() {
     let mut run = Run::new(policy(), 7);
     for second in (0..300).step_by(10) {
