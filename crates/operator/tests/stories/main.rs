@@ -5,15 +5,18 @@
 
 mod adoption;
 mod bad_input;
+mod cascade;
 mod changes;
 mod collocation;
 mod consent;
 mod crash;
+mod credentials;
 mod dialing;
 mod drift;
 mod forged;
 mod gauged;
 mod guests;
+mod hands;
 mod health;
 mod integrations;
 mod leadership;
@@ -27,6 +30,7 @@ mod scaling;
 mod scaling_faults;
 mod scaling_hpa;
 mod scaling_targets;
+mod specs;
 mod stack;
 mod stack_bad_input;
 mod stack_fields;
