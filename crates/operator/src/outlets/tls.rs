@@ -1,12 +1,12 @@
 //! Connections to the outlets.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier, sign::SingleCertAndKey};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -19,7 +19,8 @@ use super::{
 
 /// How long a client may take for its handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at the same time; further clients wait.
+/// Handshakes at the same time. One more takes the place of the oldest: whoever connects and says nothing keeps
+/// nobody out.
 const AT_ONCE: usize = 64;
 /// Pause after a connection could not be accepted: what lacks, file descriptors mostly, comes back in time only.
 const RESPITE: Duration = Duration::from_millis(100);
@@ -67,15 +68,23 @@ pub(super) fn accept(
     let (accepted, connections) = mpsc::channel(AT_ONCE);
     tokio::spawn(async move {
         let mut handshakes = JoinSet::new();
+        let mut oldest_first: VecDeque<AbortHandle> = VecDeque::new();
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = accepted.closed() => return,
                 Some(_) = handshakes.join_next() => {}
-                incoming = listener.accept(), if handshakes.len() < AT_ONCE => match incoming {
+                incoming = listener.accept() => match incoming {
                     Ok((stream, client)) => {
                         if let Some(terms) = terms.borrow().clone() {
-                            handshakes.spawn(greet(stream, client, terms, accepted.clone()));
+                            oldest_first.retain(|handshake| !handshake.is_finished());
+                            if oldest_first.len() >= AT_ONCE
+                                && let Some(oldest) = oldest_first.pop_front()
+                            {
+                                oldest.abort();
+                            }
+                            let greeting = greet(stream, client, terms, accepted.clone());
+                            oldest_first.push_back(handshakes.spawn(greeting));
                         }
                     }
                     Err(error) => {

@@ -173,13 +173,16 @@ fn kill_after(nth: u64, process: &Process, proxy: &FaultProxy) {
 
 /// Waits until the proxy has seen no write for longer than any report is held back.
 async fn settle(proxy: &FaultProxy) {
-    loop {
+    for _ in 0..10 {
         let before = proxy.write_count();
         tokio::time::sleep(Duration::from_secs(6)).await;
         if proxy.write_count() == before {
             return;
         }
     }
+    let last: Vec<_> =
+        proxy.writes().into_iter().rev().take(10).map(|write| write.request.to_string()).collect();
+    panic!("it writes on and on, at last {last:?}");
 }
 
 async fn survives(name: &str, subject: Subject, specs: Vec<Value>) {

@@ -1,14 +1,25 @@
 //! Several processes, one writer.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
+use kube::api::{Patch, PatchParams};
+use prism_api::PrismPattern;
 use prism_engine::lease::LeaseConfig;
 use prism_operator::{Config, Error};
 use prism_testbed::fault::{Before, FaultProxy};
 use serde_json::json;
+use tokio::{
+    process::{Child, Command},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{Running, Story, groups, quick};
+use crate::support::{PATIENCE, Running, Story, groups, quick};
 
 fn config(story: &Story, identity: &str) -> Config {
     let lease = LeaseConfig {
@@ -29,6 +40,59 @@ async fn holder(story: &Story, identity: &str) {
             if holder.as_deref() == Some(identity) { Ok(()) } else { Err(format!("{holder:?} does")) }
         })
         .await;
+}
+
+/// The name of the second operator in the audit log.
+fn second_user(story: &Story) -> String {
+    format!("{}-second", story.user)
+}
+
+/// An editor of the pattern `web`.
+struct Busy {
+    ends: CancellationToken,
+    task: JoinHandle<usize>,
+}
+
+impl Busy {
+    /// Ends it; returns the number of the last edit.
+    async fn stop(self) -> usize {
+        self.ends.cancel();
+        self.task.await.unwrap()
+    }
+}
+
+/// Edits the pattern `web` ten times a second, so that whoever may write has something to write.
+fn keep_busy(story: &Story) -> Busy {
+    let (ends, api) = (CancellationToken::new(), story.api::<PrismPattern>());
+    let ended = ends.clone();
+    let task = tokio::spawn(async move {
+        for nth in 1.. {
+            let body = json!({
+                "apiVersion": "prism.io/v1alpha1", "kind": "PrismPattern", "metadata": {"name": "web"},
+                "spec": {"pattern": "producer", "backend": "memstore", "env": [{"name": "EDIT", "value": nth.to_string()}]},
+            });
+            api.patch("web", &PatchParams::apply("user").force(), &Patch::Apply(&body)).await.unwrap();
+            let pause = sleep(Duration::from_millis(100));
+            if ended.run_until_cancelled(pause).await.is_none() {
+                return nth;
+            }
+        }
+        unreachable!("the numbers do not end")
+    });
+    Busy { ends, task }
+}
+
+fn has_edit(web: &Deployment, edit: &str) -> Result<(), String> {
+    let text = json!(web).to_string();
+    if text.contains(&format!(r#""name":"EDIT","value":"{edit}""#)) { Ok(()) } else { Err(text) }
+}
+
+/// The API server took in the last write of the first operator before the first one of the second.
+fn assert_one_after_the_other(story: &Story, first: &str) {
+    let last = story.writes_of(first).into_iter().map(|write| write.received).max();
+    let next = story.writes_of(&second_user(story)).into_iter().map(|write| write.received).min();
+    let (last, next) = (last.expect("the first one wrote"), next.expect("the second one wrote"));
+    assert!(last < next, "the first one wrote until {last}, and the second one from {next}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,19 +134,64 @@ async fn a_leader_that_is_cut_off_stops_before_another_starts() {
     )
     .await
     .unwrap();
+    let first_user = story.user.clone();
     let first = Running::start(config(&story, "first"), through_proxy).await;
     holder(&story, "first").await;
-    let second = Running::start(config(&story, "second"), story.identity().await).await;
+    let second = story.bed.cluster().config_for(&second_user(&story), &groups()).await.unwrap();
+    let second = Running::start(config(&story, "second"), second).await;
 
+    // It has work to do until the very end: an object that changes all the time.
+    let busy = keep_busy(&story);
+    story.object("web", "is made", |_: &Deployment| Ok(())).await;
+    // Only the lease is out of its reach: nothing but the fence stops its writes.
     let cut = Instant::now();
-    proxy.before(|_| Before::Drop);
+    proxy.before(|seen| if seen.path.contains("/leases/") { Before::Drop } else { Before::Pass });
     let ended = first.ended().await;
     let stopped = cut.elapsed();
     assert!(matches!(ended, Err(Error::LeaseLost)), "{ended:?}");
-    holder(&story, "second").await;
-    assert!(stopped < cut.elapsed(), "the first one stopped after {stopped:?}");
     assert!(stopped < Duration::from_secs(6), "in time: {stopped:?}");
-    story.apply("web", json!({"pattern": "producer", "backend": "memstore"})).await;
-    story.ready("web").await;
+    holder(&story, "second").await;
+    let edits = busy.stop().await;
+    let last = format!("{edits}");
+    story.object("web", "has the last edit", |web: &Deployment| has_edit(web, &last)).await;
+    assert_one_after_the_other(&story, &first_user);
+    second.stop().await;
+}
+
+/// Sends a signal to a process that this story has started.
+fn signal(process: &Child, signal: &str) {
+    let pid = process.id().expect("the process runs").to_string();
+    assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_frozen_writes_nothing_when_it_thaws() {
+    let story = Story::prepare("frozen").await;
+    let namespace = story.namespace.name();
+    let kubeconfig = story.bed.cluster().kubeconfig_for(&story.user, &groups()).unwrap();
+    let mut first = Command::new(env!("CARGO_BIN_EXE_prism-operator"))
+        .args(["run", "--bind-address", "127.0.0.1:0", "--watch-namespace", namespace])
+        .args(["--lease-namespace", namespace])
+        .args(["--lease-duration", "6", "--renew-deadline", "4", "--retry-period", "1"])
+        .env("KUBECONFIG", kubeconfig)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let busy = keep_busy(&story);
+    story.object("web", "is made", |_: &Deployment| Ok(())).await;
+    let second = story.bed.cluster().config_for(&second_user(&story), &groups()).await.unwrap();
+    let second = Running::start(config(&story, "second"), second).await;
+
+    signal(&first, "-STOP");
+    holder(&story, "second").await;
+    let mark = story.mark();
+    signal(&first, "-CONT");
+    let status = timeout(PATIENCE, first.wait()).await.expect("it ends by itself").unwrap();
+    assert!(!status.success(), "it says that it has not ended in order: {status}");
+    let edits = busy.stop().await.to_string();
+    story.object("web", "has the last edit", |web: &Deployment| has_edit(web, &edits)).await;
+    assert!(story.writes_since(mark).is_empty(), "the first one writes after it has thawed");
+    assert_one_after_the_other(&story, &story.user);
     second.stop().await;
 }

@@ -263,6 +263,11 @@ impl Story {
         self.writes_since(self.start)
     }
 
+    /// What somebody else wrote since the story began, leases apart.
+    pub(crate) fn writes_of(&self, user: &str) -> Vec<Entry> {
+        self.bed.audit().unwrap().writes_of(user, self.start).unwrap().objects
+    }
+
     pub(crate) fn writes_since(&self, mark: Mark) -> Vec<Entry> {
         self.bed.audit().unwrap().writes_of(&self.user, mark).unwrap().objects
     }

@@ -1,12 +1,15 @@
 //! KEDA's questions over real TLS.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use prism_proto::externalscaler::{
     GetMetricsRequest, ScaledObjectRef, external_scaler_client::ExternalScalerClient,
 };
 use rstest::rstest;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::{
     Code,
@@ -139,5 +142,18 @@ async fn a_new_certificate_is_served_without_a_restart() {
     assert!(outlet.client(&new).await.is_err(), "the new certificate is served already");
     outlet.shows(&new);
     let mut client = outlet.client(&new).await.unwrap();
+    assert!(client.is_active(trigger()).await.unwrap().into_inner().result);
+}
+
+#[tokio::test]
+async fn clients_that_say_nothing_keep_nobody_out() {
+    let identity = identity();
+    let outlet = Outlet::open(OneMetric::new(7.5), &identity).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(outlet.address).await.unwrap());
+    }
+    let client = tokio::time::timeout(Duration::from_secs(5), outlet.client(&identity));
+    let mut client = client.await.expect("a client does not wait for those that say nothing").unwrap();
     assert!(client.is_active(trigger()).await.unwrap().into_inner().result);
 }
