@@ -217,7 +217,7 @@ async fn names_that_services_and_urls_cannot_take_are_refused_at_the_door() {
             "PrismAutoscaler",
             "url",
             json!({"targetRef": {"kind": "Deployment", "name": "a?b"}, "maxReplicas": 2,
-            "metrics": [{"type": "Admin", "adminMetric": {"metricName": "m", "target": "1"}}]}),
+            "metrics": [{"type": "AdminMetric", "adminMetric": {"metricName": "m", "target": {"type": "Value", "value": "1"}}}]}),
         ),
     ];
     for (kind, name, spec) in bodies {
