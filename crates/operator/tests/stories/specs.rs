@@ -92,9 +92,9 @@ async fn what_is_said_twice_is_refused_by_its_field_and_what_runs_stays() {
     // What is no contradiction is followed: the port that the program has, with a port of the node.
     story.apply("runs", pattern(json!({"ports": [{"containerPort": 8080, "hostPort": 18080}]}))).await;
     story.ready("runs").await;
-    let ports = container(&story, "runs").await.ports.unwrap();
+    let offered = container(&story, "runs").await.ports.unwrap();
     assert_eq!(
-        json!(ports),
+        json!(offered),
         json!([{"name": "grpc", "containerPort": 8080, "hostPort": 18080, "protocol": "TCP"}])
     );
 }
