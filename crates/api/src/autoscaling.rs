@@ -23,6 +23,9 @@ use crate::{
     validation = Rule::new("!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas")
         .message("autoscaling.maxReplicas must be at least autoscaling.minReplicas: raise maxReplicas or lower minReplicas")
         .field_path(".maxReplicas"),
+    validation = Rule::new("!self.enabled || !has(self.minReplicas) || self.minReplicas > 0 || (has(self.scaler) && self.scaler != 'hpa') || (has(self.strategy) && self.strategy != 'hpa') || (has(self.metrics) && self.metrics.exists(metric, metric.type == 'Object' || metric.type == 'External'))")
+        .message("autoscaling.minReplicas: the scaler hpa reaches 0 only by a metric of the type Object or External: set it to 1, or use the scaler keda or admin")
+        .field_path(".minReplicas"),
     validation = Rule::new("!has(self.scaler) || !has(self.strategy) || self.scaler == self.strategy")
         .message("autoscaling.scaler and its alias strategy differ: keep scaler and remove strategy")
         .field_path(".strategy"),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use futures::{StreamExt, future::join_all, stream};
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PropagationPolicy},
 };
 use serde_json::Value;
 
@@ -194,7 +194,15 @@ impl Engine {
             }
             answer => answer,
         };
-        let live = answer.map_err(|error| Error::of_write(&child.key, &error))?;
+        let live = match answer {
+            // Somebody has made it immutable. It has no life of its own: whoever reads it has read it.
+            Err(error) if has_code(&error, 422) && child.is_plain_data() => {
+                self.delete(&child.key, &seen.uid, PropagationPolicy::Background).await?;
+                self.send(&child.key, &child.creating_body(self.ledger.stamp())).await
+            }
+            answer => answer,
+        };
+        let live = live.map_err(|error| Error::of_write(&child.key, &error))?;
         self.settle(child, wanted, &live);
         self.metrics.updated(child.key.kind);
         tracing::info!(
@@ -222,6 +230,10 @@ impl Engine {
 }
 
 impl Child {
+    fn is_plain_data(&self) -> bool {
+        self.key.kind.name == "ConfigMap" && self.key.kind.group.is_empty()
+    }
+
     fn owns_replicas(&self) -> bool {
         self.replicas == Replicas::InBody && self.body["spec"].get("replicas").is_some()
     }

@@ -211,8 +211,13 @@ impl Live {
 }
 
 impl LiveCondition {
-    /// The two conditions by which a Deployment says that it is stuck.
+    /// The conditions by which a Deployment says that it does not get on.
     fn failure(&self) -> Option<String> {
+        if self.kind == "Progressing" && self.reason.as_deref() == Some("DeploymentPaused") {
+            return Some(
+                "somebody has paused the Deployment: resume it, or remove its spec.paused".to_owned(),
+            );
+        }
         let is_stuck = self.kind == "Progressing" && self.status == "False";
         let cannot_make_pods = self.kind == "ReplicaFailure" && self.status == "True";
         (is_stuck || cannot_make_pods)

@@ -145,7 +145,12 @@ impl Engine {
         Ok(is_ours)
     }
 
-    async fn delete(&self, key: &ObjectKey, uid: &str, policy: PropagationPolicy) -> Result<(), Error> {
+    pub(crate) async fn delete(
+        &self,
+        key: &ObjectKey,
+        uid: &str,
+        policy: PropagationPolicy,
+    ) -> Result<(), Error> {
         let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() }
             .preconditions(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         self.delete_with(key, &params).await.map(drop)

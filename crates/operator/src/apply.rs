@@ -98,7 +98,7 @@ async fn carry_out(ctx: &Context, owner: &Owner, mut steps: Steps, remembered: &
     let mut held_up = replace_all(ctx, &mut steps, &mut pass.replaced).await;
     for growth in std::mem::take(&mut steps.grows) {
         match grow(ctx, &growth).await {
-            Ok(is_news) => pass.replaced.extend(is_news.then(|| Replace::Grow(growth.size))),
+            Ok(is_news) => pass.replaced.extend(is_news.then_some(Replace::Grow(growth.size))),
             Err(error) => held_up.push(error),
         }
     }

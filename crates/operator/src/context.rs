@@ -35,6 +35,7 @@ use crate::{
     managed::{Managed, reconcile},
     outlets::Outlets,
     scaling::{Looks, secrets::SecretKeys, seen::ScaledObjectView, sources::Sources},
+    shortages::Shortages,
     steps::key_of,
 };
 
@@ -61,6 +62,7 @@ pub(crate) struct Context {
     /// Every `TriggerAuthentication`, whoever made it.
     pub(crate) authentications: Cache<Live>,
     pub(crate) secret_keys: SecretKeys,
+    pub(crate) shortages: Shortages,
     pub(crate) sources: Sources,
     pub(crate) looks: Looks,
     pub(crate) outlets: Outlets,

@@ -216,8 +216,11 @@ fn common_state(
 /// The facts about the program `name` of `owner`, in the owner's own namespace.
 pub(crate) fn program(owner: &Owner, name: &str, ctx: &Context) -> ProgramFacts {
     let workload = |kind| {
-        let seen = ctx.engine.ledger().get(&workload_key(&owner.key.namespace, name, kind))?;
-        seen.workload.filter(|_| seen.owner.as_ref() == Some(owner)).map(facts)
+        let key = workload_key(&owner.key.namespace, name, kind);
+        let seen = ctx.engine.ledger().get(&key)?;
+        let facts = seen.workload.filter(|_| seen.owner.as_ref() == Some(owner)).map(facts)?;
+        let failure = facts.failure.clone().or_else(|| ctx.shortages.of(&key));
+        Some(WorkloadFacts { failure, ..facts })
     };
     let targets = [WorkloadKind::Deployment, WorkloadKind::StatefulSet].map(|kind| {
         let key = workload_key(&owner.key.namespace, name, kind);

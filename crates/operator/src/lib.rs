@@ -24,6 +24,7 @@ mod pattern;
 mod process;
 mod report;
 mod scaling;
+mod shortages;
 mod stack;
 mod steps;
 mod watches;

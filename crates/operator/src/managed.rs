@@ -150,6 +150,7 @@ pub(crate) async fn reconcile<K: Managed>(
         };
     }
     ctx.secret_keys.refresh(&key.namespace, &subject.object.secrets()).await;
+    ctx.shortages.refresh(ctx, &subject.owner).await;
     let plan = subject.readable().and_then(|object| object.plan(&subject.owner, ctx));
     if let Ok(plan) = &plan {
         let is_left_alone = subject.is_paused(ctx) || K::hold(plan).is_some();

@@ -40,6 +40,7 @@ use crate::{
     kinds,
     outlets::{Doors, Outlets},
     scaling::{self, Looks, secrets::SecretKeys, sources::Sources},
+    shortages::Shortages,
     watches::Watches,
 };
 
@@ -163,6 +164,7 @@ impl Operator {
             scaled_objects: Cache::default(),
             authentications: Cache::default(),
             secret_keys: SecretKeys::new(client.clone()),
+            shortages: Shortages::new(client.clone()),
             sources: Sources::new(&config.trust, config.dial.clone()).map_err(Error::Trust)?,
             looks: Looks::default(),
             outlets,
@@ -343,6 +345,7 @@ async fn evict_idle(context: Arc<Context>, shutdown: CancellationToken) {
         let now = Instant::now();
         context.sources.evict_idle(now);
         context.secret_keys.evict_idle(now);
+        context.shortages.evict_idle(now);
     }
 }
 

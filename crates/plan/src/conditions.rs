@@ -1,7 +1,7 @@
 //! Setting conditions so that nothing moves which did not change.
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-use prism_api::condition::Condition;
+use prism_api::condition::{Condition, RECONCILING, STALLED};
 
 /// Conditions in the making: what was, when it is now, and of which generation they speak.
 pub struct Conditions<'a> {
@@ -47,10 +47,15 @@ impl<'a> Conditions<'a> {
         self.list.extend(find(self.previous, type_).cloned());
     }
 
-    /// The list, for the status.
+    /// The list, for the status. What waits for a person is not under way, whatever else still moves: kstatus reads
+    /// `Stalled` as failed and `Reconciling` as in progress, so where both would be true, the first one stands alone.
     #[must_use]
     pub fn finish(self) -> Vec<Condition> {
-        self.list
+        let Self { mut list, .. } = self;
+        if is_true(&list, STALLED) {
+            list.retain(|condition| condition.type_ != RECONCILING || condition.status != "True");
+        }
+        list
     }
 }
 

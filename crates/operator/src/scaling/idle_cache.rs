@@ -44,6 +44,11 @@ impl<K: Clone + Eq + Hash, V> IdleCache<K, V> {
         self.entries.retain(|_, (used, _)| now.saturating_duration_since(*used) < self.idle);
     }
 
+    /// Forgets the value of `key`.
+    pub(crate) fn remove(&mut self, key: &K) {
+        self.entries.remove(key);
+    }
+
     /// All entries. Does not count as a use.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, (_, value))| (key, value))

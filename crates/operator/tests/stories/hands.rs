@@ -40,7 +40,7 @@ where
 async fn meddle(story: &Story, name: &str) {
     by_hand::<Service>(story, name, |spec| spec["ports"][0]["port"] = json!(8081)).await;
     by_hand::<PodDisruptionBudget>(story, name, |spec| {
-        *spec = json!({"minAvailable": 1, "selector": spec["selector"]})
+        *spec = json!({"minAvailable": 1, "selector": spec["selector"]});
     })
     .await;
     by_hand::<Deployment>(story, name, |spec| {

@@ -32,6 +32,7 @@ mod scaling;
 mod scaling_faults;
 mod scaling_hpa;
 mod scaling_targets;
+mod shortage;
 mod specs;
 mod stack;
 mod stack_bad_input;

@@ -92,9 +92,9 @@ async fn what_is_said_twice_is_refused_by_its_field_and_what_runs_stays() {
     // What is no contradiction is followed: the port that the program has, with a port of the node.
     story.apply("runs", pattern(json!({"ports": [{"containerPort": 8080, "hostPort": 18080}]}))).await;
     story.ready("runs").await;
-    let ports = container(&story, "runs").await.ports.unwrap();
+    let offered = container(&story, "runs").await.ports.unwrap();
     assert_eq!(
-        json!(ports),
+        json!(offered),
         json!([{"name": "grpc", "containerPort": 8080, "hostPort": 18080, "protocol": "TCP"}])
     );
 }
@@ -217,7 +217,7 @@ async fn names_that_services_and_urls_cannot_take_are_refused_at_the_door() {
             "PrismAutoscaler",
             "url",
             json!({"targetRef": {"kind": "Deployment", "name": "a?b"}, "maxReplicas": 2,
-            "metrics": [{"type": "Admin", "adminMetric": {"metricName": "m", "target": "1"}}]}),
+            "metrics": [{"type": "AdminMetric", "adminMetric": {"metricName": "m", "target": {"type": "Value", "value": "1"}}}]}),
         ),
     ];
     for (kind, name, spec) in bodies {

@@ -44,8 +44,9 @@ impl Rollout {
                 (true, false, reason::SCALED_TO_ZERO, "no replicas are wanted".to_owned())
             }
             _ if is_complete => (true, false, reason::WORKLOAD_READY, counts),
-            _ if is_observed && available >= desired && desired > 0 => {
-                (true, true, reason::WORKLOAD_READY, format!("{counts}, {updated} of them up to date"))
+            failure if is_observed && available >= desired && desired > 0 => {
+                let why = failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+                (true, true, reason::WORKLOAD_READY, format!("{counts}, {updated} of them up to date{why}"))
             }
             _ => (false, true, reason::WORKLOAD_PROGRESSING, counts),
         };

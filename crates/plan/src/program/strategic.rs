@@ -18,11 +18,11 @@ pub(super) type Refusal = (String, String);
 /// # Errors
 /// When a directive or the key of an entry is not one that is known.
 pub(super) fn merge(
-    path: &str,
+    at: &str,
     target: &mut Map<String, Value>,
     patch: &Map<String, Value>,
 ) -> Result<(), Refusal> {
-    match directive(path, patch)? {
+    match directive(at, patch)? {
         Directive::Merge => {}
         Directive::Replace => {
             *target = plain(patch);
@@ -34,34 +34,35 @@ pub(super) fn merge(
         }
     }
     for (name, value) in patch.iter().filter(|(name, _)| *name != DIRECTIVE) {
-        let path = format!("{path}.{name}");
+        let at = format!("{at}.{name}");
         if let Some(list) = name.strip_prefix(DELETE_PRIMITIVES) {
             if let Some(values) = target.get_mut(list).and_then(Value::as_array_mut) {
                 values.retain(|known| !value.as_array().is_some_and(|gone| gone.contains(known)));
             }
         } else if name.starts_with('$') {
-            return Err((path, "is a directive that the operator does not follow: remove it".to_owned()));
+            return Err((at, "is a directive that the operator does not follow: remove it".to_owned()));
         } else {
-            field(&path, name, target, value)?;
+            field(&at, name, target, value)?;
         }
     }
     Ok(())
 }
 
-fn field(path: &str, name: &str, target: &mut Map<String, Value>, value: &Value) -> Result<(), Refusal> {
+fn field(at: &str, name: &str, target: &mut Map<String, Value>, value: &Value) -> Result<(), Refusal> {
     match value {
         Value::Null => drop(target.remove(name)),
-        Value::Object(patch) if matches!(directive(path, patch)?, Directive::Delete) => {
+        Value::Object(patch) if matches!(directive(at, patch)?, Directive::Delete) => {
             target.remove(name);
         }
-        Value::Object(patch) => match target.get_mut(name).and_then(Value::as_object_mut) {
-            Some(known) => merge(path, known, patch)?,
-            None => {
+        Value::Object(patch) => {
+            if let Some(known) = target.get_mut(name).and_then(Value::as_object_mut) {
+                merge(at, known, patch)?;
+            } else {
                 let mut made = Map::new();
-                merge(path, &mut made, patch)?;
+                merge(at, &mut made, patch)?;
                 target.insert(name.to_owned(), Value::Object(made));
             }
-        },
+        }
         Value::Array(entries) => match keys_of(name) {
             Some(keys) => {
                 let known = target.entry(name).or_insert_with(|| Value::Array(Vec::new()));
@@ -69,7 +70,7 @@ fn field(path: &str, name: &str, target: &mut Map<String, Value>, value: &Value)
                     *known = Value::Array(Vec::new());
                 }
                 if let Some(known) = known.as_array_mut() {
-                    list(path, keys, known, entries)?;
+                    list(at, keys, known, entries)?;
                 }
             }
             None => drop(target.insert(name.to_owned(), without_directives(value))),
@@ -79,13 +80,13 @@ fn field(path: &str, name: &str, target: &mut Map<String, Value>, value: &Value)
     Ok(())
 }
 
-fn list(path: &str, keys: &[&str], target: &mut Vec<Value>, patch: &[Value]) -> Result<(), Refusal> {
+fn list(at: &str, keys: &[&str], target: &mut Vec<Value>, patch: &[Value]) -> Result<(), Refusal> {
     for (index, entry) in patch.iter().enumerate() {
-        let path = format!("{path}[{index}]");
+        let at = format!("{at}[{index}]");
         let Some(fields) = entry.as_object() else {
-            return Err((path, "is not an entry of that list: write a block".to_owned()));
+            return Err((at, "is not an entry of that list: write a block".to_owned()));
         };
-        let directive = directive(&path, fields)?;
+        let directive = directive(&at, fields)?;
         let Some(wanted) = key(entry, keys) else {
             // Without a key, the directive is about the list as a whole.
             match directive {
@@ -95,7 +96,7 @@ fn list(path: &str, keys: &[&str], target: &mut Vec<Value>, patch: &[Value]) -> 
                 }
                 _ => {
                     return Err((
-                        path,
+                        at,
                         format!("has no {}, by which entries of the list are told apart", keys[0]),
                     ));
                 }
@@ -107,12 +108,12 @@ fn list(path: &str, keys: &[&str], target: &mut Vec<Value>, patch: &[Value]) -> 
             (Directive::Replace, Some(place)) => target[place] = Value::Object(plain(fields)),
             (Directive::Merge, Some(place)) => {
                 if let Some(known) = target[place].as_object_mut() {
-                    merge(&path, known, fields)?;
+                    merge(&at, known, fields)?;
                 }
             }
             (Directive::Merge | Directive::Replace, None) => {
                 let mut made = Map::new();
-                merge(&path, &mut made, fields)?;
+                merge(&at, &mut made, fields)?;
                 target.push(Value::Object(made));
             }
         }
@@ -127,12 +128,12 @@ enum Directive {
     Delete,
 }
 
-fn directive(path: &str, patch: &Map<String, Value>) -> Result<Directive, Refusal> {
+fn directive(at: &str, patch: &Map<String, Value>) -> Result<Directive, Refusal> {
     match patch.get(DIRECTIVE).map(Value::as_str) {
         None | Some(Some("merge")) => Ok(Directive::Merge),
         Some(Some("replace")) => Ok(Directive::Replace),
         Some(Some("delete")) => Ok(Directive::Delete),
-        Some(_) => Err((format!("{path}.{DIRECTIVE}"), "is none of delete, replace and merge".to_owned())),
+        Some(_) => Err((format!("{at}.{DIRECTIVE}"), "is none of delete, replace and merge".to_owned())),
     }
 }
 

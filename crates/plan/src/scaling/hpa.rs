@@ -38,6 +38,13 @@ pub(super) fn build(scaling: &Scaling, facts: &ScalingFacts, plan: &mut ScalingP
     } else {
         metrics(scaling, &scaling.autoscaling)?
     };
+    let sees_idle = metrics.iter().any(|metric| metric.object.is_some() || metric.external.is_some());
+    if limits.min == 0 && !sees_idle {
+        return Err(Invalid::new(
+            format!("{}.minReplicas", scaling.field),
+            "a HorizontalPodAutoscaler reaches 0 only by a metric of the type Object or External, as no pod is left to measure: set it to 1, or use the scaler keda or admin",
+        ));
+    }
     plan.scalers.autoscaler = Some(HorizontalPodAutoscaler {
         metadata: scaling.metadata.clone(),
         spec: Some(HorizontalPodAutoscalerSpec {

@@ -121,6 +121,13 @@ pub enum Obstacle {
     OutletClosed(String),
 }
 
+impl Obstacle {
+    /// Whether something is missing without which nobody scales, rather than somebody in the way.
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::KedaNotInstalled | Self::SecretNotFound(_) | Self::OutletClosed(_))
+    }
+}
+
 impl ScalingPlan {
     /// The plan for a program whose replicas are never left to a scaler: one that names its workload
     /// all the same is told of, and does not count.
@@ -186,6 +193,12 @@ impl Scaling {
         }
         let obstacle = facts.rival().or_else(|| facts.predecessor(engine)).or_else(|| plan.obstacle.take());
         if let Some(obstacle) = obstacle {
+            // Nobody scales until then, and the limits hold all the same: however the workload came to be.
+            let is_alone = obstacle.is_missing() && facts.scalers.is_empty() && self.control == Control::Free;
+            let within =
+                |replicas: i32| replicas.clamp(plan.limits.min, plan.limits.max.max(plan.limits.min));
+            let wanted = facts.desired.filter(|_| is_alone).map(|desired| (desired, within(desired)));
+            plan.wake = wanted.filter(|(desired, within)| desired != within).map(|(_, within)| within);
             plan.obstacle = Some(obstacle);
             plan.scalers = Scalers::default();
             plan.assignment = None;
