@@ -175,6 +175,7 @@ where
                     began,
                     ended: None,
                     is_watch,
+                    is_empty: true,
                     verb,
                     pulse,
                     metrics,
@@ -208,6 +209,7 @@ struct Bounded<B> {
     /// How it has ended, until that is told.
     ended: Option<Option<BoxError>>,
     is_watch: bool,
+    is_empty: bool,
     verb: &'static str,
     pulse: Option<Arc<Pulse>>,
     metrics: Arc<Metrics>,
@@ -216,6 +218,7 @@ struct Bounded<B> {
 impl<B> Bounded<B> {
     /// A piece has come.
     fn heard(&mut self) {
+        self.is_empty = false;
         if let Some(pulse) = &self.pulse {
             pulse.beat();
             if self.is_watch && self.began.elapsed() >= PROOF {
@@ -233,8 +236,9 @@ impl<B> Bounded<B> {
     fn end(&mut self, error: Option<BoxError>) {
         if let Some(pulse) = self.pulse.as_ref().filter(|_| self.is_watch) {
             match &error {
-                None if self.began.elapsed() < PROOF => {}
-                None => pulse.proved(),
+                // Nothing was to be told, and nothing was: that is as it should be. What else is of use shows.
+                None if self.is_empty && self.began.elapsed() >= PROOF => pulse.proved(),
+                None => {}
                 Some(error) => {
                     pulse.failed(Failure { code: None, text: error.to_string(), is_broken_answer: true });
                 }
