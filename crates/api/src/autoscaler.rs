@@ -101,7 +101,7 @@ pub struct TargetRef {
     /// Kind of the target: Deployment, StatefulSet or PrismPattern.
     pub kind: TargetKind,
     /// Name of the target, in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub name: String,
 }
 

@@ -233,7 +233,7 @@ pub struct Trigger {
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticationRef {
     /// Name of the object.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub name: String,
     /// Kind of the object. Default: a TriggerAuthentication of that name, if there is one;
     /// otherwise a Secret of that name, from which a TriggerAuthentication is made.

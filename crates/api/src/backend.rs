@@ -31,6 +31,9 @@ use crate::{
     derive = "Default",
     shortname = "pback",
     category = "prism",
+    validation = Rule::new("oldSelf.hasValue() || !has(self.spec.provision) || !self.spec.provision.enabled || self.metadata.name.matches('^[a-z][-a-z0-9]*$')")
+        .message("metadata.name must begin with a letter and have no dots, because the Service of the server takes the same name: choose another name")
+        .optional_old_self(true),
     printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the backend can be used"}"#,
     printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it can or cannot"}"#,
     printcolumn = r#"{"name": "Provider", "type": "string", "jsonPath": ".status.provider", "description": "What the backend is"}"#,
@@ -195,7 +198,7 @@ pub struct ProvisionSpec {
     pub storage: Option<Quantity>,
     /// Name of the StorageClass. Default: the cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 253), regex(pattern = crate::schema::OPTIONAL_NAME_PATTERN))]
     pub storage_class: Option<String>,
     /// Database, bucket or stream to make. Default: prism.
     #[serde(default, skip_serializing_if = "Option::is_none")]

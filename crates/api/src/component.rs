@@ -98,7 +98,7 @@ pub struct ComponentSpec {
     pub pod_template: Option<FreeForm>,
     /// ServiceAccount of the pods, which must exist. Default: one of the component's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub service_account_name: Option<String>,
     /// Seconds a pod has to finish its work when it is stopped. Default: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]

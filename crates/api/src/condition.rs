@@ -131,6 +131,8 @@ pub mod reason {
     pub const HANDING_OVER: &str = "HandingOver";
     /// The cluster has no KEDA.
     pub const KEDA_NOT_INSTALLED: &str = "KedaNotInstalled";
+    /// The password that the operator drew for a server is gone, and its data is not.
+    pub const CREDENTIALS_LOST: &str = "CredentialsLost";
     /// A Secret that a trigger needs does not exist.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// A Secret that a trigger needs cannot be read.

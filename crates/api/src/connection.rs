@@ -112,11 +112,11 @@ impl JsonSchema for BackendUse {
 #[serde(rename_all = "camelCase")]
 pub struct ObjectRef {
     /// Name of the object.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub name: String,
     /// Namespace of the object. Another namespace than this one must consent. Default: this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = crate::schema::DNS_LABEL_PATTERN))]
     pub namespace: Option<String>,
 }
 
@@ -125,11 +125,11 @@ pub struct ObjectRef {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub name: String,
     /// Namespace of the Secret. Another namespace than this one must consent. Default: this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = crate::schema::DNS_LABEL_PATTERN))]
     pub namespace: Option<String>,
     /// Which key of the Secret holds what: url, username, password, token, accessKey, secretKey,
     /// ca, cert, key. Default: the key of the same name.
@@ -143,11 +143,11 @@ pub struct SecretRef {
 #[serde(rename_all = "camelCase")]
 pub struct ServiceRef {
     /// Name of the Service.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub name: String,
     /// Namespace of the Service. Another namespace than this one must consent. Default: this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = crate::schema::DNS_LABEL_PATTERN))]
     pub namespace: Option<String>,
     /// Port of the Service. Default: the provider's own, if the Service has it, otherwise the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]

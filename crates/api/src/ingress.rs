@@ -20,7 +20,7 @@ pub struct IngressSpec {
     pub enabled: Option<bool>,
     /// Name of the IngressClass. Default: the cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub class_name: Option<String>,
     /// Host name that leads to the proxy. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ pub struct IngressTls {
     /// Name of the Secret with the certificate. With `issuerRef`, the one to write it to.
     /// Default: the name of the stack, followed by -tls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub secret_name: Option<String>,
     /// Issuer of cert-manager that the certificate comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct IngressTls {
 #[serde(rename_all = "camelCase")]
 pub struct IssuerRef {
     /// Name of the issuer.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub name: String,
     /// Kind of the issuer: Issuer or ClusterIssuer. Default: Issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,11 +82,11 @@ pub enum IssuerKind {
 #[serde(rename_all = "camelCase")]
 pub struct GatewayRef {
     /// Name of the Gateway.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub name: String,
     /// Namespace of the Gateway. Default: this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = crate::schema::DNS_LABEL_PATTERN))]
     pub namespace: Option<String>,
     /// Name of the listener. Default: all that fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]

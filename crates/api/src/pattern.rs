@@ -41,6 +41,9 @@ use crate::{
     category = "prism",
     validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')")
         .message("metadata.name must be a DNS label of at most 63 characters, because the Service takes the same name: shorten it, and use - in place of dots"),
+    validation = Rule::new("oldSelf.hasValue() || self.metadata.name.matches('^[a-z]')")
+        .message("metadata.name must begin with a letter, because the Service takes the same name: choose another name, such as one with a letter in front")
+        .optional_old_self(true),
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
@@ -195,7 +198,7 @@ pub struct PrismPatternSpec {
     /// ServiceAccount of the pods, which must exist. Default: one of the pattern's own, made by the
     /// operator, without any rights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub service_account_name: Option<String>,
     /// Security settings of the container. Default: not root, no privileges, no capabilities.
     #[serde(default, skip_serializing_if = "Option::is_none")]

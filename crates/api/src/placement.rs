@@ -22,7 +22,7 @@ pub struct Placement {
     pub node_selector: BTreeMap<String, String>,
     /// Name of the one node to run on: bypasses the scheduler, for debugging.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 253), regex(pattern = crate::schema::OPTIONAL_NAME_PATTERN))]
     pub node_name: Option<String>,
     /// Affinity rules, as on a pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,11 +41,11 @@ pub struct Placement {
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     /// Name of a PriorityClass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 253), regex(pattern = crate::schema::OPTIONAL_NAME_PATTERN))]
     pub priority_class_name: Option<String>,
     /// Name of a RuntimeClass, such as gvisor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 253), regex(pattern = crate::schema::OPTIONAL_NAME_PATTERN))]
     pub runtime_class_name: Option<String>,
     /// Name of the scheduler. Default: the cluster's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]

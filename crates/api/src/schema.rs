@@ -26,6 +26,14 @@ pub const DURATION_PATTERN: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 /// A DNS label: lower case letters, digits and inner hyphens.
 pub const DNS_LABEL_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
+/// A DNS subdomain, which names of most objects are: they reach URLs of the API server, where a slash or a question
+/// mark would lead elsewhere.
+pub const DNS_SUBDOMAIN_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// The same, or nothing.
+pub const OPTIONAL_NAME_PATTERN: &str =
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$";
+
 /// Properties whose schema comes from Kubernetes itself. Its descriptions are long: below these
 /// names only the first sentence stays, or nothing at all where a schema would grow too large.
 const KUBERNETES_PROPERTIES: &[&str] = &[

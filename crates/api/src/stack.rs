@@ -32,6 +32,9 @@ use crate::{
     category = "prism",
     validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')")
         .message("metadata.name must be a DNS label of at most 63 characters, because Services are named after it: shorten it, and use - in place of dots"),
+    validation = Rule::new("oldSelf.hasValue() || self.metadata.name.matches('^[a-z]')")
+        .message("metadata.name must begin with a letter, because Services are named after it: choose another name, such as one with a letter in front")
+        .optional_old_self(true),
     printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the whole stack serves"}"#,
     printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it does or does not"}"#,
     printcolumn = r#"{"name": "Components", "type": "string", "jsonPath": ".status.summary.components", "description": "Components that are ready, of all"}"#,

@@ -77,7 +77,7 @@ impl ImagePullPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LocalRef {
     /// Name of the object.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = crate::schema::DNS_SUBDOMAIN_PATTERN))]
     pub name: String,
 }
 
@@ -166,7 +166,7 @@ pub struct StorageSpec {
     pub size: Option<Quantity>,
     /// Name of the StorageClass; it cannot be changed later. Default: the cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 253), regex(pattern = crate::schema::OPTIONAL_NAME_PATTERN))]
     pub storage_class: Option<String>,
     /// How the volume may be mounted. Default: ReadWriteOnce.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::{
     Engine,
-    child::Child,
+    child::{Child, Content},
     error::{Error, has_code},
+    foreign::{paths, removals},
     live::Live,
     object::ObjectKey,
 };
@@ -32,7 +33,9 @@ impl Engine {
         let theirs = found.metadata.labels.as_ref().and_then(|all| all.get(signature.adoption_label));
         let is_controlled =
             found.metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true));
-        if child.is_once || is_controlled || ours.is_none() || ours.as_ref() != theirs {
+        // What was drawn has a name and keys of its own: whoever has restored it may have no labels for it.
+        let is_meant = child.content != Content::Planned || (ours.is_some() && ours.as_ref() == theirs);
+        if is_controlled || !is_meant {
             return Ok(false);
         }
         let api: Api<DynamicObject> =
@@ -40,9 +43,13 @@ impl Engine {
         let refused = |error: &kube::Error| cannot(&child.key, error);
         let before = api.get(&child.key.name).await.map_err(|error| refused(&error))?;
         let params = PatchParams::apply(self.ledger.manager()).force().dry_run();
-        let body = Patch::Apply(child.updating_body(self.ledger.stamp(), &found.uid()));
+        let body = Patch::Apply(self.body(child, &found.uid()).await?);
         let after = api.patch(&child.key.name, &params, &body).await.map_err(|error| refused(&error))?;
-        let fields = changes(&before, &after, self.ledger.stamp());
+        let mut fields = changes(&before, &after, self.ledger.stamp());
+        if self.ledger.signature().owner_kinds.contains(&child.key.kind) {
+            let entries = found.metadata.managed_fields.as_deref().unwrap_or_default();
+            fields.extend(paths("spec", &removals(entries, self.ledger.manager(), false)));
+        }
         let annotations = found.metadata.annotations.as_ref();
         let agrees = annotations
             .and_then(|all| all.get(signature.adoption_consent))

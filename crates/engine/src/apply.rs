@@ -7,16 +7,17 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     Engine,
-    child::{Child, Replicas},
+    child::{Child, Content, Replicas},
     digest::Digest,
     error::{Error, has_code},
     ledger::Observed,
     live::Live,
     object::{ObjectKey, Owner},
+    overwrite::Extent,
 };
 
 /// Children of one owner that are written at the same time: an owner of hundreds must not crowd out
@@ -87,7 +88,6 @@ impl Engine {
         seen.as_ref().map_or(Ok(()), |seen| claim(owner, key, seen))?;
         let change = match &seen {
             None => Change::Created,
-            Some(seen) if child.is_once => return self.realign(child, seen).await,
             Some(seen) => self.difference(child, wanted, seen),
         };
         let now = Instant::now();
@@ -96,6 +96,9 @@ impl Engine {
                 .contests
                 .check(key, wanted, change == Change::Unchanged, now)
                 .map(|()| Change::Unchanged);
+        }
+        if seen.as_ref().is_some_and(|seen| seen.owner.is_none()) {
+            self.is_alive(owner).await?;
         }
         let rival = if self.contests.is_close(key, wanted) { self.last_writer(key).await } else { None };
         let change = match &seen {
@@ -116,7 +119,8 @@ impl Engine {
         let is_of_another_body = seen.stamp.is_some_and(|stamp| stamp != wanted);
         if applied.uid != seen.uid || applied.wanted != wanted || is_of_another_body {
             Change::Updated
-        } else if seen.ownership.fields != Some(applied.owned) || lost_replicas {
+        } else if seen.ownership.fields != Some(applied.owned) || lost_replicas || seen.ownership.is_extended
+        {
             Change::Repaired
         } else {
             Change::Unchanged
@@ -124,6 +128,9 @@ impl Engine {
     }
 
     async fn create(&self, owner: &Owner, child: &Child, wanted: Digest) -> Result<Change, Error> {
+        if child.content == Content::Relied {
+            return self.meet(owner, child, wanted).await;
+        }
         match self.send(&child.key, &child.creating_body(self.ledger.stamp())).await {
             Ok(live) => {
                 self.settle(child, wanted, &live);
@@ -146,7 +153,12 @@ impl Engine {
         let found = self.api(&child.key).get_opt(&child.key.name).await;
         let found = found.map_err(|error| Error::of_write(&child.key, &error))?;
         let Some(live) = found else {
-            return Err(Error::Unavailable(format!("{} came and went", child.key)));
+            return Err(match child.content {
+                Content::Relied => Error::Lost { key: child.key.clone(), missing: Vec::new() },
+                Content::Planned | Content::Drawn => {
+                    Error::Unavailable(format!("{} came and went", child.key))
+                }
+            });
         };
         // Not recorded: the deletion of an object that is not ours would never reach the ledger.
         let seen = self.ledger.read(child.key.kind, &live);
@@ -158,32 +170,7 @@ impl Engine {
             }
             claimed => claimed?,
         }
-        if child.is_once {
-            return self.realign(child, &seen).await;
-        }
         self.update(child, wanted, &seen, Change::Updated).await
-    }
-
-    /// Lets a child whose content stays belong to its owner in the way that is wanted now: by
-    /// reference, or by mark.
-    async fn realign(&self, child: &Child, seen: &Observed) -> Result<Change, Error> {
-        let wanted = &child.body["metadata"];
-        if wanted.get("ownerReferences").is_none() == seen.is_marked {
-            return Ok(Change::Unchanged);
-        }
-        let mark = self.ledger.mark();
-        let patch = json!({"metadata": {
-            "uid": &*seen.uid,
-            "ownerReferences": wanted.get("ownerReferences"),
-            "annotations": {mark: wanted["annotations"].get(mark)},
-        }});
-        let params =
-            PatchParams { field_manager: Some(self.ledger.manager().to_owned()), ..PatchParams::default() };
-        let answer = self.api(&child.key).patch(&child.key.name, &params, &Patch::Merge(&patch)).await;
-        let live = answer.map_err(|error| Error::of_write(&child.key, &error))?;
-        self.settle(child, child.digest(), &live);
-        self.metrics.updated(child.key.kind);
-        Ok(Change::Updated)
     }
 
     async fn update(
@@ -196,13 +183,18 @@ impl Engine {
         if matches!(child.replicas, Replicas::Seeded(_)) && seen.ownership.replicas {
             self.release_replicas(&child.key).await?;
         }
-        let live = self.send(&child.key, &child.updating_body(self.ledger.stamp(), &seen.uid)).await;
-        let live = match live.map_err(|error| Error::of_write(&child.key, &error)) {
-            Err(Error::Rejected { .. }) if change == Change::Repaired => {
-                self.overwrite(child, &seen.uid).await?
+        let body = self.body(child, &seen.uid).await?;
+        let answer = match self.send(&child.key, &body).await {
+            // Also where the child is wanted differently: somebody may have changed it before, unseen.
+            Err(error) if has_code(&error, 422) && child.content == Content::Planned => {
+                self.make_room(child, &body).await.map_err(|_| error)
             }
-            live => live?,
+            Ok(live) if self.ledger.read(child.key.kind, &live).ownership.is_extended => {
+                self.overwrite(child, &body, Extent::Spec).await
+            }
+            answer => answer,
         };
+        let live = answer.map_err(|error| Error::of_write(&child.key, &error))?;
         self.settle(child, wanted, &live);
         self.metrics.updated(child.key.kind);
         tracing::info!(

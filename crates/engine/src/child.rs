@@ -17,6 +17,17 @@ pub enum Replicas {
     Seeded(i32),
 }
 
+/// Where the data of a child comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The body says what it is.
+    Planned,
+    /// It is drawn at random when the child is made, and stays as it is from then on.
+    Drawn,
+    /// It was drawn once, and something relies on it: a child that is gone is not made anew.
+    Relied,
+}
+
 /// One child as it should be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
@@ -26,8 +37,8 @@ pub struct Child {
     pub body: Value,
     /// Who decides the replicas.
     pub replicas: Replicas,
-    /// Whether it is created and then left as it is: its content was drawn at random.
-    pub is_once: bool,
+    /// Where its data comes from.
+    pub content: Content,
 }
 
 impl Child {
@@ -46,14 +57,20 @@ impl Child {
             key: ObjectKey::new(kind, namespace, name),
             body,
             replicas: Replicas::InBody,
-            is_once: false,
+            content: Content::Planned,
         })
     }
 
-    /// The same child, created if it is not there and never changed.
+    /// The same child, whose `data` comes from there.
     #[must_use]
-    pub fn once(self) -> Self {
-        Self { is_once: true, ..self }
+    pub fn with(self, content: Content) -> Self {
+        Self { content, ..self }
+    }
+
+    /// Keys of its `data`.
+    #[must_use]
+    pub fn data_keys(&self) -> Vec<&str> {
+        self.body["data"].as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect()
     }
 
     /// The same child, marked as that of `owner` by the annotation `mark` in place of an owner
@@ -74,10 +91,16 @@ impl Child {
         Self { replicas: Replicas::Seeded(replicas), ..self }
     }
 
-    /// Fingerprint of the body.
+    /// Fingerprint of the body. Of data that was drawn only the keys count: the values differ each time, and
+    /// nobody shall try out guesses against a fingerprint.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.body)
+        if self.content == Content::Planned {
+            return Digest::of(&self.body);
+        }
+        let mut body = self.body.clone();
+        body["data"] = Value::from(self.data_keys());
+        Digest::of(&body)
     }
 
     /// The body that creates the child, and that the API server refuses if the name is taken.

@@ -21,6 +21,14 @@ pub enum Error {
         /// Whose it is.
         holder: String,
     },
+    /// What was drawn at random is gone, and something relies on it: only a backup has it.
+    #[error("{key} is incomplete")]
+    Lost {
+        /// Which child.
+        key: ObjectKey,
+        /// Which keys of its data; none, if all of it is gone.
+        missing: Vec<String>,
+    },
     /// Somebody else changes or deletes the child again and again.
     #[error("{key} is changed by {}, again and again", rival.as_deref().unwrap_or("somebody else"))]
     Contested {
@@ -59,7 +67,9 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Rejected { .. } | Self::NameTaken { .. } | Self::Contested { .. } => Class::Stalled,
+            Self::Rejected { .. } | Self::NameTaken { .. } | Self::Lost { .. } | Self::Contested { .. } => {
+                Class::Stalled
+            }
             Self::Terminating { .. } => Class::Wait,
             Self::Unavailable(_) | Self::Fenced => Class::Retry,
         }
@@ -71,6 +81,7 @@ impl Error {
         match self {
             Self::Rejected { key, .. }
             | Self::NameTaken { key, .. }
+            | Self::Lost { key, .. }
             | Self::Contested { key, .. }
             | Self::Terminating { key } => Some(key),
             Self::Unavailable(_) | Self::Fenced => None,
@@ -87,6 +98,10 @@ impl Error {
         let is_terminating = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
         match status.code {
             403 if is_terminating => Self::Unavailable(format!("the namespace of {key} is being deleted")),
+            // Server-side apply says nothing better of a list that has two entries of one key.
+            500 if status.message.contains("duplicate entries for key") => {
+                Self::Rejected { key: key.clone(), message: status.message.clone() }
+            }
             400 | 403 | 404 | 405 | 413 | 422 => {
                 Self::Rejected { key: key.clone(), message: status.message.clone() }
             }

@@ -260,7 +260,11 @@ impl Ledger {
             is_marked: referred.is_none() && marked.is_some(),
             owner: referred.or(marked),
             is_deleting: live.metadata.deletion_timestamp.is_some(),
-            ownership: live.ownership(self.signature.manager),
+            ownership: Ownership {
+                is_extended: self.signature.owner_kinds.contains(&kind)
+                    && live.is_extended(self.signature.manager),
+                ..live.ownership(self.signature.manager)
+            },
             stamp: annotations.and_then(|all| all.get(self.signature.stamp)?.parse().ok()),
             workload: (kind.depth == Depth::Workload).then(|| live.workload(self.signature.notes)),
         }

@@ -10,7 +10,7 @@ use kube::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::digest::Digest;
+use crate::{digest::Digest, foreign::is_extended};
 
 /// The parts of any object that the engine decodes; everything else in the JSON is skipped.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -185,6 +185,12 @@ impl Live {
         self.metadata.uid.as_deref().unwrap_or_default().into()
     }
 
+    /// Whether others than `manager` own more of the spec.
+    #[must_use]
+    pub(crate) fn is_extended(&self, manager: &str) -> bool {
+        is_extended(self.metadata.managed_fields.as_deref().unwrap_or_default(), manager)
+    }
+
     /// Which fields `manager` owns by server-side apply, and since when: an apply that changes no more than
     /// values, under the name of `manager` and by somebody else, moves the time.
     #[must_use]
@@ -200,7 +206,7 @@ impl Live {
         let mut fields = fields.0.clone();
         let replicas = take_replicas(&mut fields).is_some();
         let since = entry.time.as_ref().map(|time| time.0.to_string());
-        Ownership { fields: Some(Digest::of(&json!([fields, since]))), replicas }
+        Ownership { fields: Some(Digest::of(&json!([fields, since]))), replicas, is_extended: false }
     }
 }
 
@@ -233,6 +239,9 @@ pub struct Ownership {
     pub fields: Option<Digest>,
     /// Whether `spec.replicas` is owned as well.
     pub replicas: bool,
+    /// Whether others have added to the spec, although all of that is its owner's to say: so it is with owners
+    /// that are children themselves.
+    pub is_extended: bool,
 }
 
 /// Whether `entry` records a server-side apply of the main resource by `manager`.

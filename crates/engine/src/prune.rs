@@ -62,18 +62,66 @@ impl Engine {
         }
     }
 
-    /// Deletes a child and waits for what belongs to it, in the foreground: until all of that is gone,
+    /// Deletes a child of `owner` and waits for what belongs to it, in the foreground: until all of that is gone,
     /// the ledger goes on to show it.
+    ///
+    /// The child is looked at first: whoever deletes an owner with `--cascade=orphan` has the garbage collector set
+    /// its children free meanwhile, and one that is free stays.
     ///
     /// # Errors
     /// When the API server cannot be asked.
-    pub async fn dismiss(&self, key: &ObjectKey) -> Result<(), Error> {
-        match self.ledger.get(key) {
-            Some(seen) if !seen.is_deleting => {
-                self.delete(key, &seen.uid, PropagationPolicy::Foreground).await
-            }
-            _ => Ok(()),
+    pub async fn dismiss(&self, owner: &Owner, key: &ObjectKey) -> Result<(), Error> {
+        if self.ledger.get(key).is_none_or(|seen| seen.is_deleting) {
+            return Ok(());
         }
+        let live = match self.api(key).get_opt(&key.name).await {
+            Ok(Some(live)) => live,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(Error::of_write(key, &error)),
+        };
+        let seen = self.ledger.record(key, &live);
+        if seen.owner.as_ref() != Some(owner) || seen.is_deleting {
+            return Ok(());
+        }
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Foreground),
+            ..DeleteParams::default()
+        }
+        .preconditions(Preconditions {
+            uid: Some(seen.uid.to_string()),
+            resource_version: live.metadata.resource_version,
+        });
+        if self.delete_with(key, &params).await? {
+            return Ok(());
+        }
+        // It has changed in between: the next look sees how.
+        Err(Error::Unavailable(format!("{key} changed while it was to be deleted")))
+    }
+
+    /// Whether the child `key`, in the incarnation `uid`, says now that it belongs to `owner`; `None` if it is gone,
+    /// or on its way.
+    ///
+    /// # Errors
+    /// When the API server cannot be asked.
+    pub async fn belongs_to(&self, owner: &Owner, key: &ObjectKey, uid: &str) -> Result<Option<bool>, Error> {
+        if self.ledger.get(key).is_none_or(|seen| *seen.uid != *uid || seen.is_deleting) {
+            return Ok(None);
+        }
+        let found = self.api(key).get_opt(&key.name).await.map_err(|error| Error::of_write(key, &error))?;
+        let seen = found.map(|live| self.ledger.record(key, &live));
+        let seen = seen.filter(|seen| *seen.uid == *uid && !seen.is_deleting);
+        Ok(seen.map(|seen| seen.owner.as_ref() == Some(owner)))
+    }
+
+    /// Whether the API server still has `owner`, and nobody has deleted it: a child that has lost its reference to
+    /// one that goes was set free on purpose.
+    pub(crate) async fn is_alive(&self, owner: &Owner) -> Result<(), Error> {
+        let found = self.api(&owner.key).get_metadata_opt(&owner.key.name).await;
+        let found = found.map_err(|error| Error::of_write(&owner.key, &error))?;
+        let is_alive = found.is_some_and(|found| {
+            found.metadata.uid.as_deref() == Some(&*owner.uid) && found.metadata.deletion_timestamp.is_none()
+        });
+        if is_alive { Ok(()) } else { Err(Error::Terminating { key: owner.key.clone() }) }
     }
 
     /// Deletes a remembered child that no watch shows, because somebody took its label away.
@@ -100,7 +148,12 @@ impl Engine {
     async fn delete(&self, key: &ObjectKey, uid: &str, policy: PropagationPolicy) -> Result<(), Error> {
         let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() }
             .preconditions(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
-        match self.api(key).delete(&key.name, &params).await {
+        self.delete_with(key, &params).await.map(drop)
+    }
+
+    /// Whether it was deleted: it may be gone, or another one than `params` are about.
+    async fn delete_with(&self, key: &ObjectKey, params: &DeleteParams) -> Result<bool, Error> {
+        match self.api(key).delete(&key.name, params).await {
             Ok(answer) => {
                 match answer.left() {
                     Some(live) => drop(self.ledger.record(key, &live)),
@@ -108,9 +161,9 @@ impl Engine {
                 }
                 self.metrics.deleted(key.kind);
                 tracing::info!(kind = key.kind.name, object = &*key.name, "Deleted {}", key.kind);
-                Ok(())
+                Ok(true)
             }
-            Err(error) if has_code(&error, 404) || has_code(&error, 409) => Ok(()),
+            Err(error) if has_code(&error, 404) || has_code(&error, 409) => Ok(false),
             Err(error) => Err(Error::of_write(key, &error)),
         }
     }

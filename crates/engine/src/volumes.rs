@@ -18,7 +18,7 @@ pub const CLAIM: Kind = Kind(&KindInfo::new("", "v1", "PersistentVolumeClaim", "
 
 impl Engine {
     /// Asks for `size` for each claim of the template `volume` of the `StatefulSet` `workload` that
-    /// `is_smaller` says is smaller. Claims carry the labels of their template: `selector`.
+    /// `is_smaller` says is smaller. Claims carry the labels of their template: `selector`. Returns whether there was any.
     ///
     /// # Errors
     /// [`Error::Rejected`], about a [`CLAIM`], when the storage class does not let volumes grow.
@@ -29,7 +29,7 @@ impl Engine {
         selector: &str,
         size: &str,
         is_smaller: impl Fn(&str) -> bool,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let api: Api<PersistentVolumeClaim> = Api::namespaced(self.client.clone(), &workload.namespace);
         let failed = |error: kube::Error| Error::of_write(workload, &error);
         let claims = api.list(&ListParams::default().labels(selector)).await.map_err(failed)?;
@@ -37,6 +37,7 @@ impl Engine {
         let patch = Patch::Merge(json!({"spec": {"resources": {"requests": {"storage": size}}}}));
         let params =
             PatchParams { field_manager: Some(self.ledger.manager().to_owned()), ..PatchParams::default() };
+        let mut has_grown = false;
         for claim in claims {
             let name = claim.metadata.name.unwrap_or_default();
             let requests =
@@ -46,8 +47,9 @@ impl Engine {
                 let key = ObjectKey::new(CLAIM, &workload.namespace, &name);
                 let refused = |error: kube::Error| Error::of_write(&key, &error);
                 api.patch(&name, &params, &patch).await.map_err(refused)?;
+                has_grown = true;
             }
         }
-        Ok(())
+        Ok(has_grown)
     }
 }

@@ -240,7 +240,8 @@ mod tests {
         }
         tokio::time::sleep(Duration::from_secs(7)).await;
         assert_eq!(workers.in_flight.complaints(), ["reconcile of Parent ns/hangs has not ended for 7 s"]);
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        // Before any backoff after that is over.
+        tokio::time::sleep(Duration::from_millis(3100)).await;
         shutdown.cancel();
         running.await.unwrap();
         assert!(workers.in_flight.complaints().is_empty());

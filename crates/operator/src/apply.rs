@@ -19,7 +19,7 @@ use crate::{
     managed::{Managed, Status, Subject},
     ownership,
     scaling::seen,
-    steps::{Replacement, Steps, is_scaler_of},
+    steps::{Growth, Replacement, Steps, is_scaler_of},
 };
 
 /// A plan, and what became of it.
@@ -95,7 +95,13 @@ async fn carry_out(ctx: &Context, owner: &Owner, mut steps: Steps, remembered: &
     for scaler in &undeleted {
         steps.hold_back_scaled_by(scaler);
     }
-    let held_up = replace_all(ctx, &mut steps, &mut pass.replaced).await;
+    let mut held_up = replace_all(ctx, &mut steps, &mut pass.replaced).await;
+    for growth in std::mem::take(&mut steps.grows) {
+        match grow(ctx, &growth).await {
+            Ok(is_news) => pass.replaced.extend(is_news.then(|| Replace::Grow(growth.size))),
+            Err(error) => held_up.push(error),
+        }
+    }
     let outcome = ctx.engine.apply(owner, &steps.lines).await;
     pass.outcome.changed = outcome.changed;
     pass.outcome.failed.extend(outcome.failed);
@@ -166,10 +172,16 @@ async fn replace(
     Replacement { workload, how, selector }: &Replacement,
 ) -> Result<bool, Error> {
     if let Replace::Grow(size) = how {
-        let is_smaller = |current: &str| quantity::compare(current, size).is_some_and(Ordering::is_lt);
-        ctx.engine.grow_claims(workload, VOLUME, selector, size, is_smaller).await?;
+        let growth = Growth { workload: workload.clone(), size: size.clone(), selector: selector.clone() };
+        grow(ctx, &growth).await?;
     }
     ctx.engine.orphan(workload).await
+}
+
+/// Grows the claims that are smaller. Returns whether there was any.
+async fn grow(ctx: &Context, Growth { workload, size, selector }: &Growth) -> Result<bool, Error> {
+    let is_smaller = |current: &str| quantity::compare(current, size).is_some_and(Ordering::is_lt);
+    ctx.engine.grow_claims(workload, VOLUME, selector, size, is_smaller).await
 }
 
 impl<P> Applied<P> {

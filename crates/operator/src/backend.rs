@@ -8,7 +8,7 @@ use prism_api::{
 };
 use prism_engine::{
     cache::Cache,
-    child::Child,
+    child::{Child, Content},
     object::{Kind, ObjectKey, Owner},
 };
 use prism_plan::{
@@ -66,7 +66,8 @@ impl Managed for PrismBackend {
             steps.keep.push(ObjectKey::new(kinds::SECRET, &owner.key.namespace, &name));
         }
         if let Some(server) = &plan.plan.server {
-            let secret: Child = child(owner, kinds::SECRET, &server.secret)?.once();
+            let content = if server.relies_on_secret { Content::Relied } else { Content::Drawn };
+            let secret: Child = child(owner, kinds::SECRET, &server.secret)?.with(content);
             let secret = if plan.retains { secret.marked(labels::OWNED_BY, owner) } else { secret };
             steps.add_program(owner, &server.program, vec![secret])?;
         }

@@ -9,7 +9,7 @@ use std::{
 use k8s_openapi::{
     api::{
         autoscaling::v2::HorizontalPodAutoscaler,
-        core::v1::{Namespace, Service},
+        core::v1::{Namespace, PersistentVolumeClaim, Service},
         storage::v1::StorageClass,
     },
     jiff::Timestamp,
@@ -52,6 +52,8 @@ pub(crate) struct Context {
     /// Namespaces that have consented to patterns of others.
     pub(crate) namespaces: Cache<Namespace>,
     pub(crate) storage_classes: Cache<StorageClass>,
+    /// Claims of the volumes of workloads, also of such as are gone.
+    pub(crate) claims: Cache<PersistentVolumeClaim>,
     /// Every `HorizontalPodAutoscaler`, whoever made it.
     pub(crate) autoscalers: Cache<HorizontalPodAutoscaler>,
     /// Every `ScaledObject`, whoever made it.

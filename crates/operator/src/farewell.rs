@@ -11,16 +11,23 @@ use prism_engine::{
     worker::Action,
 };
 
-use crate::{context::Context, kinds, managed::Subject, ownership};
+use crate::{context::Context, inventory, kinds, managed::Subject, ownership};
 
 /// How long the order is kept. After that all that is left is deleted at once, and the stack with it.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The finalizer by which Kubernetes sets the children of what is deleted free, before it goes.
+const ORPHAN: &str = "orphan";
 
 /// Deletes what comes next, or lets the stack go.
 pub(crate) async fn stack(ctx: &Context, subject: &Subject<PrismStack>) -> Result<Action, Error> {
     let Subject { object: stack, owner, .. } = subject;
     let finalizer = ctx.engine.ledger().finalizer();
     if !stack.metadata.finalizers.iter().flatten().any(|known| known == finalizer) {
+        return Ok(Action::Await);
+    }
+    if is_set_free(ctx, stack, owner).await? {
+        ctx.engine.let_go(owner, &stack.metadata).await?;
         return Ok(Action::Await);
     }
     let children = ctx.engine.ledger().children(owner).into_iter().map(|(key, _)| key);
@@ -30,7 +37,7 @@ pub(crate) async fn stack(ctx: &Context, subject: &Subject<PrismStack>) -> Resul
     let left = time_left(stack);
     let due = children.iter().filter(|key| left.is_none() || Some(turn(key)) == next);
     for key in due {
-        ctx.engine.dismiss(key).await?;
+        ctx.engine.dismiss(owner, key).await?;
     }
     if let Some(left) = left.filter(|_| !children.is_empty()) {
         return Ok(Action::After(left, Lane::Child));
@@ -38,6 +45,23 @@ pub(crate) async fn stack(ctx: &Context, subject: &Subject<PrismStack>) -> Resul
     tell_what_stays(ctx, stack, owner).await;
     ctx.engine.let_go(owner, &stack.metadata).await?;
     Ok(Action::Await)
+}
+
+/// Whether the stack was deleted with `--cascade=orphan`, so that all its children stay. When the garbage collector
+/// has been faster than this look, the children at home have lost their references, and are what tells.
+async fn is_set_free(ctx: &Context, stack: &PrismStack, owner: &Owner) -> Result<bool, Error> {
+    if stack.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == ORPHAN) {
+        return Ok(true);
+    }
+    let made = stack.status.as_ref().map(|status| status.inventory.as_slice()).unwrap_or_default();
+    for (key, applied) in inventory::read(owner, made) {
+        if key.namespace == owner.key.namespace
+            && let Some(is_ours) = ctx.engine.belongs_to(owner, &key, &applied.uid).await?
+        {
+            return Ok(!is_ours);
+        }
+    }
+    Ok(false)
 }
 
 /// Patterns go first, then what leads to them, then the admin, then the backends.

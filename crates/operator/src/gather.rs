@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim};
 use kube::{
     Resource, ResourceExt,
     core::{DeserializeGuard, ObjectMeta},
@@ -23,11 +23,14 @@ use prism_plan::{
     consent::{Consent, Consents, Crossing},
     edge::Apis,
     pattern::{BackendFacts, Facts, candidates},
-    program::{Claim, ProgramFacts, WorkloadFacts, quorum::Member},
+    program::{Claim, ProgramFacts, VolumeFacts, WorkloadFacts, quorum::Member},
     stack::{self, ChildFacts, Place, child_name},
 };
 
-use crate::{context::Context, kinds, managed::Managed, ownership, scaling::seen, steps::workload_key};
+use crate::{
+    context::Context, kinds, managed::Managed, ownership, scaling::seen, steps::workload_key,
+    watches::claims::claim_name,
+};
 
 /// The facts about `pattern`.
 pub(crate) fn pattern(pattern: &PrismPattern, owner: &Owner, ctx: &Context) -> Facts {
@@ -220,13 +223,41 @@ pub(crate) fn program(owner: &Owner, name: &str, ctx: &Context) -> ProgramFacts 
         let key = workload_key(&owner.key.namespace, name, kind);
         (key.kind, key.name.to_string())
     });
+    let stateful_set = workload(WorkloadKind::StatefulSet);
     ProgramFacts {
         deployment: workload(WorkloadKind::Deployment),
-        stateful_set: workload(WorkloadKind::StatefulSet),
+        volumes: volumes(&owner.key.namespace, name, stateful_set.as_ref(), ctx),
+        stateful_set,
         members: Vec::new(),
         scaling: seen::facts(ctx, owner, &owner.key.namespace, &targets),
         storage_classes: ctx.storage_class_names(),
     }
+}
+
+/// The claims that are there for the pods of the program `name`: of those that are wanted, and on from there.
+fn volumes(namespace: &str, name: &str, set: Option<&WorkloadFacts>, ctx: &Context) -> Vec<VolumeFacts> {
+    let workload = workload_key(namespace, name, WorkloadKind::StatefulSet).name;
+    let wanted = set.map_or(0, |set| set.desired);
+    let claims = (0..).map(|ordinal| (ordinal, ctx.claims.get(namespace, &claim_name(&workload, ordinal))));
+    let known = claims.take_while(|(ordinal, claim)| *ordinal < wanted || claim.is_some());
+    known.filter_map(|(_, claim)| volume(claim?.as_ref())).collect()
+}
+
+/// A claim that stays. One that belongs to a `StatefulSet` goes with it.
+fn volume(claim: &PersistentVolumeClaim) -> Option<VolumeFacts> {
+    let metadata = &claim.metadata;
+    let spec = claim.spec.as_ref().filter(|_| metadata.deletion_timestamp.is_none())?;
+    let requests = spec.resources.as_ref().and_then(|resources| resources.requests.as_ref());
+    Some(VolumeFacts {
+        name: metadata.name.clone()?,
+        size: requests.and_then(|requests| requests.get("storage"))?.0.clone(),
+        storage_class: spec.storage_class_name.clone(),
+        is_owned: metadata
+            .owner_references
+            .iter()
+            .flatten()
+            .any(|owner| owner.kind == kinds::STATEFUL_SET.name),
+    })
 }
 
 /// The members of the voting program `name` of `owner`: the pods that its `StatefulSet` controls, or, while

@@ -157,6 +157,7 @@ impl Operator {
             services: Cache::default(),
             namespaces: Cache::default(),
             storage_classes: Cache::default(),
+            claims: Cache::default(),
             prism_autoscalers: Cache::default(),
             autoscalers: Cache::default(),
             scaled_objects: Cache::default(),

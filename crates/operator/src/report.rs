@@ -1,8 +1,13 @@
 //! From what became of a plan to what the user is told.
 
 use k8s_openapi::jiff::Timestamp;
-use prism_api::condition::{self, Condition, event, reason};
-use prism_engine::{Class, Error, Reported, Urgency, queue::Lane, volumes, worker::Action};
+use prism_api::{
+    condition::{self, Condition, event, reason},
+    labels,
+};
+use prism_engine::{
+    Class, Error, Reported, Urgency, object::ObjectKey, queue::Lane, volumes, worker::Action,
+};
 use prism_plan::{
     conditions::find,
     program::Replace,
@@ -72,6 +77,9 @@ fn problem(error: &Error) -> Problem {
                 key.kind, key.name
             ),
         },
+        Error::Lost { key, missing } => {
+            Problem::Stalled { reason: reason::CREDENTIALS_LOST, message: lost(key, missing) }
+        }
         Error::Rejected { key, message } if key.kind == volumes::CLAIM => Problem::Stalled {
             reason: reason::STORAGE_CLASS_NOT_EXPANDABLE,
             message: format!(
@@ -97,6 +105,21 @@ fn problem(error: &Error) -> Problem {
         Error::Terminating { .. } => Problem::Waiting(error.to_string()),
         Error::Unavailable(_) | Error::Fenced => Problem::Retrying(error.to_string()),
     }
+}
+
+/// What to do about credentials that only a backup has.
+fn lost(key: &ObjectKey, missing: &[String]) -> String {
+    let (what, how) = if missing.is_empty() {
+        (
+            format!("Secret {} is gone", key.name),
+            format!("restore it, with the annotation {}=true if it comes without its own", labels::ADOPT),
+        )
+    } else {
+        (format!("Secret {} has no {}", key.name, missing.join(", ")), "restore that".to_owned())
+    };
+    format!(
+        "{what}, and a new password would not open the data that is there: {how}; or, to begin without data, delete the StatefulSet of the server, its PersistentVolumeClaims and the Secret"
+    )
 }
 
 async fn write<K: Managed>(

@@ -28,6 +28,8 @@ pub(crate) struct Steps {
     pub(crate) held: Vec<ObjectKey>,
     /// `StatefulSet`s that have to be made anew.
     pub(crate) replacements: Vec<Replacement>,
+    /// Claims that were there before their `StatefulSet`, and have to grow to the size of its template.
+    pub(crate) grows: Vec<Growth>,
     /// Workloads without replicas whose scaler cannot start the first: how many to start for it.
     pub(crate) wakes: Vec<(ObjectKey, i32)>,
 }
@@ -37,6 +39,16 @@ pub(crate) struct Replacement {
     pub(crate) workload: ObjectKey,
     pub(crate) how: Replace,
     /// Selects its claims.
+    pub(crate) selector: String,
+}
+
+/// Claims that have to grow.
+pub(crate) struct Growth {
+    /// The `StatefulSet` whose claims they are.
+    pub(crate) workload: ObjectKey,
+    /// To which size.
+    pub(crate) size: String,
+    /// Selects them.
     pub(crate) selector: String,
 }
 
@@ -68,6 +80,11 @@ impl Steps {
         self.replacements.extend(plan.replace.clone().map(|how| Replacement {
             workload: key(WorkloadKind::StatefulSet),
             how,
+            selector: selector(plan),
+        }));
+        self.grows.extend(plan.grow.clone().map(|size| Growth {
+            workload: key(WorkloadKind::StatefulSet),
+            size,
             selector: selector(plan),
         }));
         let around = [
@@ -123,6 +140,7 @@ impl Steps {
         for workload in std::mem::take(&mut self.held) {
             self.hold_back(&workload);
             self.replacements.retain(|replacement| replacement.workload != workload);
+            self.grows.retain(|growth| growth.workload != workload);
         }
     }
 

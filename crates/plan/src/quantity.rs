@@ -56,7 +56,7 @@ impl Scale {
         let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
         let places = i32::try_from(fraction.len()).ok()?;
         match self {
-            Self::Decimal(exponent) => shift(digits, exponent + 3 - places),
+            Self::Decimal(exponent) => shift(digits, exponent.checked_add(3)?.checked_sub(places)?),
             Self::Binary(bits) => shift(digits.checked_mul(1 << bits)?, 3 - places),
         }
     }

@@ -138,6 +138,7 @@ pub(crate) fn behavior(generator: &mut SchemaGenerator) -> Schema {
         rules["stabilizationWindowSeconds"]["minimum"] = json!(0);
         rules["stabilizationWindowSeconds"]["maximum"] = json!(3600);
         rules["selectPolicy"]["enum"] = json!(["Max", "Min", "Disabled"]);
+        rules["policies"]["minItems"] = json!(1);
         rules["policies"]["maxItems"] = json!(16);
         rules["policies"]["x-kubernetes-list-type"] = json!("atomic");
         let policy = &mut rules["policies"]["items"]["properties"];

@@ -274,4 +274,31 @@ mod tests {
             assert_eq!(refusal(code, "no").status(), code);
         }
     }
+
+    #[test]
+    fn fuzz_selectors() {
+        use prism_fuzz::{fuzz, hostile};
+        use proptest::prelude::*;
+        let key = prop_oneof![
+            proptest::sample::select(vec![
+                labels::SCALED_KIND,
+                labels::SCALED_NAME,
+                labels::SCALED_WORKLOAD,
+                labels::SCALED_METRIC,
+            ])
+            .prop_map(str::to_owned),
+            hostile::text(),
+        ];
+        let operator = proptest::sample::select(vec!["=", "==", "!=", " in ", ""]);
+        let requirement = (key, operator, hostile::text());
+        let selector = proptest::collection::vec(requirement, 0..7);
+        fuzz(file!(), &selector, |requirements| {
+            let parts: Vec<_> =
+                requirements.iter().map(|(key, is, value)| format!("{key}{is}{value}")).collect();
+            if let Ok(question) = question("shop".to_owned(), &parts.join(",")) {
+                prop_assert_eq!(question.namespace, "shop", "nobody asks for another namespace");
+            }
+            Ok(())
+        });
+    }
 }

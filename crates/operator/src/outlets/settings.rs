@@ -84,7 +84,11 @@ impl OutletConfig {
     /// Host and port that KEDA is told, where `bound` is listened on.
     pub(super) fn scaler_address(&self, config: &ExternalScalerConfig, bound: SocketAddr) -> String {
         let address = config.address.clone().unwrap_or_else(|| self.default_service().host());
-        if has_port(&address) { address } else { format!("{address}:{}", bound.port()) }
+        match address.parse::<std::net::Ipv6Addr>() {
+            Ok(address) => SocketAddr::from((address, bound.port())).to_string(),
+            Err(_) if has_port(&address) => address,
+            Err(_) => format!("{address}:{}", bound.port()),
+        }
     }
 
     /// The Service that the API server is told, where `bound` is listened on.
@@ -113,8 +117,10 @@ impl OutletConfig {
     }
 }
 
+/// Whether a port follows: a bare IPv6 address has colons of its own.
 fn has_port(address: &str) -> bool {
-    address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    let is_bare_ipv6 = address.parse::<std::net::Ipv6Addr>().is_ok();
+    !is_bare_ipv6 && address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 /// The host of an address, without the brackets of IPv6.
@@ -153,6 +159,7 @@ mod tests {
     #[case::a_host("scaler.example", "scaler.example:4321", "scaler.example")]
     #[case::host_and_port("scaler.example:9", "scaler.example:9", "scaler.example")]
     #[case::an_address("[::1]:9", "[::1]:9", "::1")]
+    #[case::an_address_without_a_port("fd00::1", "[fd00::1]:4321", "fd00::1")]
     fn keda_is_told_an_address_that_the_certificate_names(
         #[case] address: impl Into<Option<&'static str>>,
         #[case] told: &str,

@@ -1,5 +1,6 @@
 //! What the operator watches, and whom each event wakes.
 
+pub(crate) mod claims;
 mod definitions;
 mod optional;
 mod wake;
@@ -62,6 +63,8 @@ impl Watches {
         self.custom_resources::<PrismAutoscaler>(tasks, wake::by_autoscaler);
         let watches = self.clone();
         tasks.spawn("watch of members", move || watches.clone().members());
+        let watches = self.clone();
+        tasks.spawn("watch of claims", move || watches.clone().claims());
         let watches = self.clone();
         tasks.spawn("watch of all autoscalers", move || {
             let take = taker(&watches.ctx, |ctx| &ctx.autoscalers, wake::scaled_by_autoscaler);

@@ -5,16 +5,19 @@
 
 mod adoption;
 mod bad_input;
+mod cascade;
 mod changes;
 mod collocation;
 mod consent;
 mod crash;
+mod credentials;
 mod dialing;
 mod drift;
 mod faults;
 mod forged;
 mod gauged;
 mod guests;
+mod hands;
 mod health;
 mod integrations;
 mod leadership;
@@ -29,6 +32,7 @@ mod scaling;
 mod scaling_faults;
 mod scaling_hpa;
 mod scaling_targets;
+mod specs;
 mod stack;
 mod stack_bad_input;
 mod stack_fields;

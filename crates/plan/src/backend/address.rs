@@ -63,9 +63,19 @@ fn qualified_part(part: &str, namespace: &str) -> String {
     format!("{}{host}.{namespace}.svc{}", &part[..starts], &part[ends..])
 }
 
-/// `host:port`, or the host alone.
+/// `host:port`, or the host alone; an IPv6 address in brackets (RFC 3986, section 3.2.2).
 pub(super) fn host_port(host: &str, port: Option<i32>) -> String {
-    port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    let is_bare_ipv6 = host.contains(':') && !host.starts_with('[');
+    let host = if is_bare_ipv6 { format!("[{host}]") } else { host.to_owned() };
+    port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+}
+
+/// Host, in the brackets of IPv6 if it has any, and port of `authority`.
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
 }
 
 /// `text` as it may stand in any part of a URL (RFC 3986, section 2.1).

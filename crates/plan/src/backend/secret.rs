@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use prism_api::backend::DeletionPolicy;
 
 use super::address::escaped;
@@ -39,7 +39,9 @@ pub(super) fn build(
     if policy == DeletionPolicy::Retain {
         metadata.owner_references = None;
     }
-    Secret { metadata, type_: Some("Opaque".to_owned()), string_data: Some(data), ..Secret::default() }
+    // Not as text: the API server would not tell whose the keys are that it makes of that.
+    let data = data.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))).collect();
+    Secret { metadata, type_: Some("Opaque".to_owned()), data: Some(data), ..Secret::default() }
 }
 
 /// Who may use the server.

@@ -15,7 +15,7 @@ use prism_api::{
 
 pub use status::{is_progress_only, status};
 
-use crate::{invalid::Invalid, owner, text};
+use crate::{invalid::Invalid, owner, program::check_name, text};
 
 /// What is to be done for one cluster.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,7 @@ pub struct Plan {
 /// # Errors
 /// When it says what a stack cannot follow.
 pub fn plan(cluster: &PrismCluster) -> Result<Plan, Invalid> {
+    check_name(cluster.metadata.name.as_deref().unwrap_or_default())?;
     let spec = cluster.spec.clone();
     let provisioned = spec.backends.iter().flat_map(prism_api::cluster::ClusterBackends::iter);
     let backends = provisioned.filter(|(_, provision)| provision.is_enabled()).map(|(product, provision)| {

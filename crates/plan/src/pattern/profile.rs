@@ -7,6 +7,7 @@ use k8s_openapi::{
 use prism_api::workload::RuntimeProfile;
 
 use super::{config, resolved::ResolvedPattern};
+use crate::environment::escaped;
 
 /// Name of the runner's port, by which Services and probes find it.
 pub(super) const PORT_NAME: &str = "grpc";
@@ -20,10 +21,11 @@ pub(super) struct DefaultProbes {
 
 /// Arguments of the runner.
 pub(super) fn args(pattern: &ResolvedPattern) -> Vec<String> {
-    match pattern.profile {
+    let args = match pattern.profile {
         RuntimeProfile::Standard => standard_args(pattern),
         RuntimeProfile::Upstream => upstream_args(pattern),
-    }
+    };
+    args.iter().map(|arg| escaped(arg)).collect()
 }
 
 fn standard_args(pattern: &ResolvedPattern) -> Vec<String> {

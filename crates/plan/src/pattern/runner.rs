@@ -51,6 +51,7 @@ pub(super) fn program(
         placement: pattern.placement.clone(),
         volumes: own_volumes(pattern)?,
         volume_mounts: spec.volume_mounts.clone(),
+        spec_mounts: spec.volume_mounts.len(),
         storage: spec.storage.clone(),
         deletes_volumes: spec.deletion_policy == Some(DeletionPolicy::Delete),
         labels: pattern.labels.clone(),

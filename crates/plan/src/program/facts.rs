@@ -14,6 +14,8 @@ pub struct ProgramFacts {
     pub deployment: Option<WorkloadFacts>,
     /// Its `StatefulSet`, if it exists.
     pub stateful_set: Option<WorkloadFacts>,
+    /// Claims that are there for its pods, whether or not the `StatefulSet` is.
+    pub volumes: Vec<VolumeFacts>,
     /// The pods of the `StatefulSet`, where its members vote.
     pub members: Vec<Member>,
     /// What is known of its scaling.
@@ -62,6 +64,19 @@ pub struct WorkloadFacts {
     pub failure: Option<String>,
     /// Its volume claim templates.
     pub claims: Vec<Claim>,
+}
+
+/// The claim of one pod's volume as it is in the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VolumeFacts {
+    /// Its name.
+    pub name: String,
+    /// Size that it asks for, a Kubernetes quantity.
+    pub size: String,
+    /// Its storage class.
+    pub storage_class: Option<String>,
+    /// Whether it goes with the `StatefulSet`.
+    pub is_owned: bool,
 }
 
 /// A volume claim template as it is in the cluster.

@@ -6,8 +6,10 @@
 mod budget;
 mod children;
 mod facts;
+mod lists;
 mod placement;
 mod pod;
+mod pod_rules;
 mod pod_template;
 mod predecessor;
 pub mod quorum;
@@ -16,6 +18,7 @@ mod rollout;
 mod service;
 mod service_account;
 mod storage;
+mod strategic;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +40,7 @@ use prism_api::{
 
 pub(crate) use children::metadata;
 pub use children::{Children, Workload};
-pub use facts::{Claim, ProgramFacts, WorkloadFacts};
+pub use facts::{Claim, ProgramFacts, VolumeFacts, WorkloadFacts};
 pub use rollout::Rollout;
 pub use storage::{Replace, StorageVerdict, VOLUME};
 
@@ -97,6 +100,8 @@ pub struct Program {
     pub volumes: Vec<Volume>,
     /// Where the main container finds them.
     pub volume_mounts: Vec<VolumeMount>,
+    /// How many of those, the first ones, are the spec's own.
+    pub spec_mounts: usize,
     /// A volume for each pod.
     pub storage: Option<StorageSpec>,
     /// Whether the claims of the pods go with the workload.
@@ -187,6 +192,8 @@ pub struct ProgramPlan {
     pub scaling: ScalingPlan,
     /// Why the volumes are not as the spec wants them.
     pub storage: StorageVerdict,
+    /// The size that claims which were there before, and are smaller, have to get.
+    pub grow: Option<String>,
     /// What has to be told about the storage class, if the cluster has none of that name.
     pub missing_class: Option<String>,
 }
@@ -198,6 +205,7 @@ impl Program {
     /// When its block contradicts itself in a way that the schema cannot see.
     pub fn plan(self, facts: &ProgramFacts) -> Result<ProgramPlan, Invalid> {
         refusals::check(&self)?;
+        check_name(&self.name)?;
         let storage = storage::judge(&self, facts);
         let keep = predecessor::decide(&self, facts);
         let mut scaling = match self.replica_owner {
@@ -216,10 +224,12 @@ impl Program {
             scalers: std::mem::take(&mut scaling.scalers),
         };
         let missing_class = storage::missing_class(&self, facts);
+        let grow = storage::grow(&self, &storage, facts);
         Ok(ProgramPlan {
             replace: storage.replace(),
             scaling,
             storage,
+            grow,
             missing_class,
             children,
             keep,
@@ -282,6 +292,21 @@ impl Program {
         selector.insert(prism_api::labels::WORKLOAD_KIND.to_owned(), self.kind.as_str().to_owned());
         selector
     }
+}
+
+/// Refuses a `name` that Services cannot take (RFC 1035, section 2.3.1): the schema does so as well, of objects that
+/// are made since.
+///
+/// # Errors
+/// Of a name that begins with something else than a letter, or has dots.
+pub(crate) fn check_name(name: &str) -> Result<(), Invalid> {
+    if name.starts_with(|first: char| first.is_ascii_lowercase()) && !name.contains('.') {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        "metadata.name",
+        "the Service takes the name, which has to begin with a letter and have no dots: make the object anew under another name",
+    ))
 }
 
 /// Name of the workload of that kind of the program `name`.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, ContainerPort, LocalObjectReference, PodSecurityContext, PodSpec,
-        PodTemplateSpec, SeccompProfile, SecurityContext, VolumeMount,
+        Capabilities, Container, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec,
+        SeccompProfile, SecurityContext,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
-use super::{Program, placement, pod_template, requests, service_account, storage};
+use super::{Program, lists, placement, pod_rules, pod_template, requests, service_account};
 use crate::invalid::Invalid;
 
 /// User and group of the pods: the `nonroot` of distroless images.
@@ -25,9 +25,12 @@ pub(super) fn template(program: &Program) -> Result<PodTemplateSpec, Invalid> {
             labels: Some(pod_labels(program)),
             ..ObjectMeta::default()
         }),
-        spec: Some(pod(program)),
+        spec: Some(pod(program)?),
     };
-    pod_template::patch(program, template)
+    let mut template = pod_template::patch(program, template)?;
+    pod_rules::check(program, &template)?;
+    template.spec.as_mut().map(pod_rules::fill_pull_policies);
+    Ok(template)
 }
 
 /// The labels of every child, the spec's own, and those that selectors rely on: these last.
@@ -38,14 +41,14 @@ fn pod_labels(program: &Program) -> BTreeMap<String, String> {
     all
 }
 
-fn pod(program: &Program) -> PodSpec {
-    let volumes = program.volumes.clone();
+fn pod(program: &Program) -> Result<PodSpec, Invalid> {
+    let volumes = lists::volumes(program)?;
     let secrets =
         program.image_pull_secrets.iter().map(|secret| LocalObjectReference { name: secret.name.clone() });
     let secrets: Vec<_> = secrets.collect();
     let security = || restricted_pod(program.user.unwrap_or(NONROOT));
     let mut pod = PodSpec {
-        containers: vec![main_container(program)],
+        containers: vec![main_container(program)?],
         image_pull_secrets: (!secrets.is_empty()).then_some(secrets),
         security_context: Some(program.pod_security_context.clone().unwrap_or_else(security)),
         service_account_name: Some(service_account::name(program)),
@@ -55,14 +58,14 @@ fn pod(program: &Program) -> PodSpec {
         ..PodSpec::default()
     };
     placement::fill(program, &mut pod);
-    pod
+    Ok(pod)
 }
 
-fn main_container(program: &Program) -> Container {
+fn main_container(program: &Program) -> Result<Container, Invalid> {
     let probes = program.probes.clone();
     let some = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-    let mounts = mounts(program);
-    Container {
+    let mounts = lists::mounts(program)?;
+    Ok(Container {
         name: program.container.clone(),
         image: Some(program.image.clone()),
         image_pull_policy: program.image_pull_policy.map(|policy| policy.as_str().to_owned()),
@@ -70,7 +73,7 @@ fn main_container(program: &Program) -> Container {
         args: some(&program.args),
         env: (!program.env.is_empty()).then(|| program.env.clone()),
         env_from: (!program.env_from.is_empty()).then(|| program.env_from.clone()),
-        ports: Some(ports(program)),
+        ports: Some(lists::ports(program)?),
         liveness_probe: probes.liveness,
         readiness_probe: probes.readiness,
         startup_probe: probes.startup,
@@ -78,30 +81,7 @@ fn main_container(program: &Program) -> Container {
         security_context: Some(program.security_context.clone().unwrap_or_else(restricted_container)),
         volume_mounts: (!mounts.is_empty()).then_some(mounts),
         ..Container::default()
-    }
-}
-
-fn ports(program: &Program) -> Vec<ContainerPort> {
-    let own = program.ports.iter().map(|port| ContainerPort {
-        name: Some(port.name.to_owned()),
-        container_port: port.number,
-        protocol: Some("TCP".to_owned()),
-        ..ContainerPort::default()
-    });
-    own.chain(program.container_ports.iter().cloned()).collect()
-}
-
-fn mounts(program: &Program) -> Vec<VolumeMount> {
-    let mut mounts = program.volume_mounts.clone();
-    if let Some(storage) = &program.storage {
-        let path = storage.mount_path.as_deref().unwrap_or(storage::DEFAULT_MOUNT_PATH);
-        mounts.push(VolumeMount {
-            name: storage::VOLUME.to_owned(),
-            mount_path: path.to_owned(),
-            ..VolumeMount::default()
-        });
-    }
-    mounts
+    })
 }
 
 /// With [`restricted_container`], what the Pod Security Standard `restricted` asks for.

@@ -14,7 +14,7 @@ use prism_api::{
 
 use super::{
     Program,
-    facts::{Claim, ProgramFacts},
+    facts::{Claim, ProgramFacts, VolumeFacts},
 };
 use crate::quantity::compare;
 
@@ -76,17 +76,58 @@ pub(super) fn missing_class(program: &Program, facts: &ProgramFacts) -> Option<S
     })
 }
 
+/// The size that claims have to get which were there before the `StatefulSet`, and are smaller than its template:
+/// Kubernetes takes them as they are.
+pub(super) fn grow(program: &Program, verdict: &StorageVerdict, facts: &ProgramFacts) -> Option<String> {
+    let is_smaller =
+        |volume: &VolumeFacts, size: &str| compare(&volume.size, size).is_some_and(Ordering::is_lt);
+    let wanted = match verdict {
+        // Its claims grow on the way.
+        StorageVerdict::Replace(Replace::Grow(_)) => return None,
+        StorageVerdict::Refused { keep, .. } => keep.size.clone(),
+        StorageVerdict::InPlace | StorageVerdict::Replace(Replace::Claims) => {
+            claim(program.storage.as_ref().filter(|_| program.kind == WorkloadKind::StatefulSet)?).size
+        }
+    };
+    facts.volumes.iter().any(|volume| is_smaller(volume, &wanted)).then_some(wanted)
+}
+
 /// Compares the wish with what is there. Claim templates are immutable (kubernetes/kubernetes#69041).
 pub(super) fn judge(program: &Program, facts: &ProgramFacts) -> StorageVerdict {
     let live = facts.stateful_set.as_ref().filter(|_| program.kind == WorkloadKind::StatefulSet);
+    let wanted = program.storage.as_ref().map(claim);
+    if let Some(wanted) = wanted.as_ref().filter(|_| program.kind == WorkloadKind::StatefulSet)
+        && let Some(refused) = judge_leftovers(program, wanted, facts)
+    {
+        return refused;
+    }
     let Some(live) = live else {
         return StorageVerdict::InPlace;
     };
-    match (program.storage.as_ref().map(claim), live.claims.first()) {
+    match (wanted, live.claims.first()) {
         (None, None) => StorageVerdict::InPlace,
         (Some(_), None) | (None, Some(_)) => StorageVerdict::Replace(Replace::Claims),
         (Some(wanted), Some(live)) => judge_change(program, wanted, live),
     }
+}
+
+/// Kubernetes gives a pod the claim that is there, whatever class its template asks for. Of a template that is made
+/// anew, somebody has to be told.
+fn judge_leftovers(program: &Program, wanted: &Claim, facts: &ProgramFacts) -> Option<StorageVerdict> {
+    let class = wanted.storage_class.as_ref()?;
+    let has_template = facts.stateful_set.as_ref().is_some_and(|set| !set.claims.is_empty());
+    let is_other =
+        |volume: &&VolumeFacts| volume.storage_class.as_ref().is_some_and(|theirs| theirs != class);
+    let other = facts.volumes.iter().find(is_other).filter(|_| !has_template)?;
+    let theirs = other.storage_class.as_deref().unwrap_or_default();
+    Some(StorageVerdict::Refused {
+        reason: reason::STORAGE_CLASS_CHANGE_REFUSED,
+        advice: format!(
+            "{}.storage.storageClass: the volume {} was there before, and has the class {theirs}: set it to {theirs}, or delete the PersistentVolumeClaim, if its data is no longer needed",
+            program.field, other.name
+        ),
+        keep: Claim { storage_class: Some(theirs.to_owned()), ..wanted.clone() },
+    })
 }
 
 fn judge_change(program: &Program, wanted: Claim, live: &Claim) -> StorageVerdict {

@@ -6,7 +6,7 @@ use prism_api::{autoscaling::Trigger, connection::SecretRef, schema::FreeForm};
 use serde_json::Value;
 
 use super::{Scaling, ScalingPlan};
-use crate::invalid::Invalid;
+use crate::{backend::address::split_port, invalid::Invalid};
 
 /// A backend that a workload takes its work from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -250,8 +250,7 @@ fn address(trigger: &str, queue: &Queue, metadata: &mut BTreeMap<String, String>
         "kafka" => fill("bootstrapServers", host),
         "nats-jetstream" => {
             let first = host.split(',').next().unwrap_or(host);
-            let name = first.rsplit_once(':').map_or(first, |(name, _)| name);
-            fill("natsServerMonitoringEndpoint", &format!("{name}:8222"));
+            fill("natsServerMonitoringEndpoint", &format!("{}:8222", split_port(first).0));
         }
         "redis" | "redis-streams" => {
             fill("address", host);
@@ -261,9 +260,10 @@ fn address(trigger: &str, queue: &Queue, metadata: &mut BTreeMap<String, String>
             }
         }
         "postgresql" => {
-            let (name, port) = host.rsplit_once(':').unwrap_or((host, "5432"));
-            fill("host", name);
-            fill("port", port);
+            let (name, port) = split_port(host);
+            // KEDA makes words of these, not a URL.
+            fill("host", name.trim_start_matches('[').trim_end_matches(']'));
+            fill("port", port.unwrap_or("5432"));
             fill("dbName", path);
             fill("sslmode", "prefer");
         }

@@ -1,10 +1,11 @@
 //! What a spec may not say, beyond what the schema sees.
 
 use super::{admin, front, resolved::ResolvedStack};
-use crate::{backend::is_provisioned, invalid::Invalid};
+use crate::{backend::is_provisioned, invalid::Invalid, program::check_name};
 
 /// Patterns, backends and components name their objects after themselves: they have to keep apart.
 pub(super) fn names(stack: &ResolvedStack) -> Result<(), Invalid> {
+    check_name(&stack.name)?;
     let parts = [admin::ROLE.component, front::PROXY.component, front::CONSOLE.component];
     let patterns = stack.spec.patterns.iter().map(|pattern| &pattern.name).enumerate();
     let backends = stack.spec.backends.iter().map(|backend| &backend.name).enumerate();

@@ -12,7 +12,7 @@ use prism_api::{
 };
 
 use super::facts::Facts;
-use crate::{backend::secret_name, defaults::Defaults, owner, text::bounded};
+use crate::{backend::secret_name, defaults::Defaults, environment::literal, owner, text::bounded};
 
 /// Names of Services, and of the objects that Services are named after, are DNS labels.
 const NAME_LIMIT: usize = 63;
@@ -125,7 +125,7 @@ impl ResolvedStack {
         let Some(block) = self.observability() else { return Vec::new() };
         let mut env = Vec::new();
         let mut set = |name: &str, value: String| {
-            env.push(EnvVar { name: name.to_owned(), value: Some(value), value_from: None });
+            env.push(literal(name, value));
         };
         let tracing = block.tracing.as_ref();
         if let Some(endpoint) = tracing.and_then(|tracing| tracing.endpoint.clone()) {

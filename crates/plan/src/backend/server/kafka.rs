@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     backend::secret,
-    environment::{from_pod, from_secret, literal},
+    environment::{expanding, from_pod, from_secret},
     invalid::Invalid,
     program::{Port, Program, quorum::quorum},
 };
@@ -54,7 +54,7 @@ fn fill(program: &mut Program, wish: &Wish<'_>) -> Result<(), Invalid> {
         from_secret("CLUSTER_ID", wish.secret, CLUSTER_ID),
         from_pod("KAFKA_NODE_ID", "metadata.labels['apps.kubernetes.io/pod-index']"),
     ];
-    program.env.extend(settings(program, voters).into_iter().map(|(name, value)| literal(name, value)));
+    program.env.extend(settings(program, voters).into_iter().map(|(name, value)| expanding(name, value)));
     program.probes = probes(tcp("kafka"), tcp("kafka"));
     Ok(())
 }

@@ -49,6 +49,9 @@ const DEFAULT_DATABASE: &str = "prism";
 pub struct Server {
     /// Its credentials: made once, and left alone afterwards.
     pub secret: Secret,
+    /// Whether there is data that only those credentials open: of a server that is there, or in volumes that an
+    /// earlier one has left. Then a Secret that is gone is not made anew.
+    pub relies_on_secret: bool,
     /// What runs it.
     pub program: ProgramPlan,
 }
@@ -113,8 +116,9 @@ pub(super) fn plan(
     let policy = backend.spec.deletion_policy.unwrap_or_default();
     let secret =
         secret::build(&program, &resolved.name, login.data(address, (product.secret_data)(uid)), policy);
+    let relies_on_secret = live.is_some() || facts.server.volumes.iter().any(|volume| !volume.is_owned);
     let program = in_words_of_provision(program.plan(&facts.server)?);
-    Ok(Server { secret, program })
+    Ok(Server { secret, relies_on_secret, program })
 }
 
 /// A server that runs cannot become another product: neither its data nor its credentials would fit.

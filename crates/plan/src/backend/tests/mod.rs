@@ -4,7 +4,7 @@ mod credentials;
 mod readiness;
 mod whereabouts;
 
-use k8s_openapi::{api::core::v1::EnvVar, jiff::Timestamp};
+use k8s_openapi::{ByteString, api::core::v1::EnvVar, jiff::Timestamp};
 use prism_api::{
     backend::{BackendPhase, PrismBackendStatus},
     condition::{self, reason},
@@ -76,7 +76,11 @@ fn children(plan: &Plan) -> Value {
 }
 
 fn shown(plan: &Plan) -> Value {
-    let secret = &plan.server.as_ref().unwrap().secret;
+    let mut secret = json!(plan.server.as_ref().unwrap().secret);
+    let text = |value: &ByteString| String::from_utf8(value.0.clone()).unwrap();
+    let data = plan.server.as_ref().unwrap().secret.data.iter().flatten();
+    secret["data"] =
+        data.map(|(key, value)| (key.clone(), json!(text(value)))).collect::<serde_json::Map<_, _>>().into();
     json!({"backend": {"provider": plan.backend.provider, "endpoint": plan.backend.endpoint}, "Secret": secret, "children": children(plan)})
 }
 
