@@ -65,7 +65,7 @@ pub struct Terms {
 ///
 /// # Errors
 /// When the configuration does not give a usable client (certificates, proxy).
-pub fn client(mut config: Config, agent: HeaderValue, terms: Terms) -> Result<Client, kube::Error> {
+pub fn client(mut config: Config, agent: HeaderValue, terms: &Terms) -> Result<Client, kube::Error> {
     if config.proxy_url.is_some() {
         // Says which feature of kube is lacking.
         ClientBuilder::try_from(config.clone())?;
@@ -199,6 +199,9 @@ fn pulse(health: &Health, request: &Request<Body>, verb: &str) -> Option<Arc<Pul
     health.find(&format!("{plural}?{selector}")).or_else(|| health.find(plural))
 }
 
+/// How a body has ended: in order, or with an error.
+struct End(Option<BoxError>);
+
 /// A body that fails when it takes too long: as a whole, or, if it is that of a watch, for its next piece. Each piece
 /// is a beat of the pulse, bookmarks included.
 struct Bounded<B> {
@@ -207,7 +210,7 @@ struct Bounded<B> {
     limit: Duration,
     began: Instant,
     /// How it has ended, until that is told.
-    ended: Option<Option<BoxError>>,
+    ended: Option<End>,
     is_watch: bool,
     is_empty: bool,
     verb: &'static str,
@@ -245,7 +248,7 @@ impl<B> Bounded<B> {
             }
         }
         self.sleep.as_mut().reset(self.began + PROOF);
-        self.ended = Some(error);
+        self.ended = Some(End(error));
     }
 }
 
@@ -273,14 +276,14 @@ where
         }
         let is_late = self.ended.is_none();
         if !is_late && !self.is_watch {
-            return Poll::Ready(self.ended.take().flatten().map(Err));
+            return Poll::Ready(self.ended.take().and_then(|End(error)| error).map(Err));
         }
         ready!(self.sleep.as_mut().poll(context));
         if is_late {
             self.metrics.timed_out(self.verb);
             return Poll::Ready(Some(Err(Box::new(Late(self.limit)))));
         }
-        Poll::Ready(self.ended.take().flatten().map(Err))
+        Poll::Ready(self.ended.take().and_then(|End(error)| error).map(Err))
     }
 
     fn is_end_stream(&self) -> bool {

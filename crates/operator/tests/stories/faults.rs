@@ -190,6 +190,7 @@ impl Lane {
 
     async fn cell(&self, fault: Fault, part: &'static str, says: String) -> Cell {
         let others = self.others().await;
+        let says = says.replace(self.story.namespace.name(), "shop");
         let readyz = self.readyz().await.1;
         let healthz = self.operator.get("/healthz").await.0;
         Cell { fault, part, says, healthz, readyz, others, well_after: Duration::ZERO }

@@ -125,7 +125,7 @@ fn early_routes(definitions: &[CustomResourceDefinition]) -> CustomResourceDefin
     let routes = definitions.iter().find(|crd| crd.spec.names.plural == "grpcroutes").unwrap();
     let mut early = routes.clone();
     early.spec.versions.truncate(1);
-    early.spec.versions[0].name = "v1alpha2".to_owned();
+    "v1alpha2".clone_into(&mut early.spec.versions[0].name);
     early.spec.versions[0].served = true;
     early.spec.versions[0].storage = true;
     early
