@@ -254,7 +254,14 @@ impl From<&watcher::Error> for Failure {
             watcher::Error::WatchError(status) => (Some(status.code), true),
             watcher::Error::NoResourceVersion => (None, true),
         };
-        Self { code, text: describe(error), is_broken_answer }
+        let text = match error {
+            watcher::Error::InitialListFailed(kube::Error::Api(status))
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            | watcher::Error::WatchFailed(kube::Error::Api(status))
+            | watcher::Error::WatchError(status) => format!("{} ({})", status.message, status.code),
+            _ => describe(error),
+        };
+        Self { code, text, is_broken_answer }
     }
 }
 

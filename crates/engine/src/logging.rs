@@ -17,12 +17,17 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+/// kube prints the whole body of an answer that it cannot decode, and that may be a Secret.
+const NO_BODIES: &str = "kube_client::client=error";
+
 /// Starts logging to standard error, as JSON. `level` is a level or a filter such as `info,kube=debug`.
 ///
 /// # Errors
 /// When `level` is not a filter, or logging was started before.
 pub fn init(level: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(level).map_err(|error| format!("log level {level:?}: {error}"))?;
+    let no_bodies = NO_BODIES.parse().map_err(|error| format!("log filter {NO_BODIES}: {error}"))?;
+    let filter = filter.add_directive(no_bodies);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).event_format(JsonLine);
     tracing_subscriber::registry()
         .with(filter)

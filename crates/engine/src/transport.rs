@@ -65,7 +65,7 @@ pub struct Terms {
 ///
 /// # Errors
 /// When the configuration does not give a usable client (certificates, proxy).
-pub fn client(mut config: Config, agent: HeaderValue, terms: Terms) -> Result<Client, kube::Error> {
+pub fn client(mut config: Config, agent: HeaderValue, terms: &Terms) -> Result<Client, kube::Error> {
     if config.proxy_url.is_some() {
         // Says which feature of kube is lacking.
         ClientBuilder::try_from(config.clone())?;
@@ -175,6 +175,7 @@ where
                     began,
                     ended: None,
                     is_watch,
+                    is_empty: true,
                     verb,
                     pulse,
                     metrics,
@@ -198,6 +199,9 @@ fn pulse(health: &Health, request: &Request<Body>, verb: &str) -> Option<Arc<Pul
     health.find(&format!("{plural}?{selector}")).or_else(|| health.find(plural))
 }
 
+/// How a body has ended: in order, or with an error.
+struct End(Option<BoxError>);
+
 /// A body that fails when it takes too long: as a whole, or, if it is that of a watch, for its next piece. Each piece
 /// is a beat of the pulse, bookmarks included.
 struct Bounded<B> {
@@ -206,8 +210,9 @@ struct Bounded<B> {
     limit: Duration,
     began: Instant,
     /// How it has ended, until that is told.
-    ended: Option<Option<BoxError>>,
+    ended: Option<End>,
     is_watch: bool,
+    is_empty: bool,
     verb: &'static str,
     pulse: Option<Arc<Pulse>>,
     metrics: Arc<Metrics>,
@@ -216,6 +221,7 @@ struct Bounded<B> {
 impl<B> Bounded<B> {
     /// A piece has come.
     fn heard(&mut self) {
+        self.is_empty = false;
         if let Some(pulse) = &self.pulse {
             pulse.beat();
             if self.is_watch && self.began.elapsed() >= PROOF {
@@ -233,15 +239,16 @@ impl<B> Bounded<B> {
     fn end(&mut self, error: Option<BoxError>) {
         if let Some(pulse) = self.pulse.as_ref().filter(|_| self.is_watch) {
             match &error {
-                None if self.began.elapsed() < PROOF => {}
-                None => pulse.proved(),
+                // Nothing was to be told, and nothing was: that is as it should be. What else is of use shows.
+                None if self.is_empty && self.began.elapsed() >= PROOF => pulse.proved(),
+                None => {}
                 Some(error) => {
                     pulse.failed(Failure { code: None, text: error.to_string(), is_broken_answer: true });
                 }
             }
         }
         self.sleep.as_mut().reset(self.began + PROOF);
-        self.ended = Some(error);
+        self.ended = Some(End(error));
     }
 }
 
@@ -269,14 +276,14 @@ where
         }
         let is_late = self.ended.is_none();
         if !is_late && !self.is_watch {
-            return Poll::Ready(self.ended.take().flatten().map(Err));
+            return Poll::Ready(self.ended.take().and_then(|End(error)| error).map(Err));
         }
         ready!(self.sleep.as_mut().poll(context));
         if is_late {
             self.metrics.timed_out(self.verb);
             return Poll::Ready(Some(Err(Box::new(Late(self.limit)))));
         }
-        Poll::Ready(self.ended.take().flatten().map(Err))
+        Poll::Ready(self.ended.take().and_then(|End(error)| error).map(Err))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -131,13 +131,12 @@ async fn look(
 async fn bounded(mut task: JoinHandle<Result<Action, Error>>, workers: &Workers) -> Result<Action, Error> {
     let ended = timeout(workers.limit, &mut task).await.ok();
     let is_late = ended.is_none();
-    let ended = match ended {
-        Some(ended) => ended,
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
         // Not before it has ended may anybody else look at the same object.
-        None => {
-            task.abort();
-            task.await
-        }
+        task.abort();
+        task.await
     };
     match ended {
         Ok(result) => result,

@@ -133,17 +133,8 @@ impl Operator {
             metrics: metrics.clone(),
             fence: fence.clone(),
         };
-        let client = transport::client(cluster.clone(), AGENT, terms.clone())?;
-        let ledger = Arc::new(Ledger::new(Signature {
-            manager: names::FIELD_MANAGER,
-            mark: labels::OWNED_BY,
-            stamp: labels::APPLIED,
-            finalizer: names::FINALIZER,
-            notes: names::LABEL_PREFIX,
-            adoption_label: labels::PLAIN_APP,
-            adoption_consent: labels::ADOPT,
-            owner_kinds: kinds::OWNERS.to_vec(),
-        }));
+        let client = transport::client(cluster.clone(), AGENT, &terms)?;
+        let ledger = Arc::new(Ledger::new(signature()));
         let identity = config.lease.as_ref().map_or(names::FIELD_MANAGER, |lease| &lease.identity);
         let events = Events::new(client.clone(), names::FIELD_MANAGER, identity);
         let occupied = |(address, flag, source)| Error::Outlet { address, flag, source };
@@ -205,7 +196,7 @@ impl Operator {
         let leadership = match config.lease.clone() {
             Some(lease) => {
                 let unfenced = Terms { fence: Fence::new(since_boot), ..terms };
-                Some(Leadership::new(transport::client(cluster, AGENT, unfenced)?, lease, fence.clone()))
+                Some(Leadership::new(transport::client(cluster, AGENT, &unfenced)?, lease, fence.clone()))
             }
             None => None,
         };
@@ -274,6 +265,20 @@ impl Operator {
         working.metrics.leads(false);
         background.shutdown().await;
         result
+    }
+}
+
+/// How this operator signs what it makes.
+fn signature() -> Signature {
+    Signature {
+        manager: names::FIELD_MANAGER,
+        mark: labels::OWNED_BY,
+        stamp: labels::APPLIED,
+        finalizer: names::FINALIZER,
+        notes: names::LABEL_PREFIX,
+        adoption_label: labels::PLAIN_APP,
+        adoption_consent: labels::ADOPT,
+        owner_kinds: kinds::OWNERS.to_vec(),
     }
 }
 

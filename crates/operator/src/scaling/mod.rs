@@ -61,12 +61,13 @@ impl Looks {
     /// From now on exactly `assignments` are looked at for `owner`.
     pub(crate) fn assign(&self, owner: &ObjectKey, assignments: Vec<Assignment>) {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = if assignments.is_empty() {
-            orders.newest.remove(owner).is_some()
-        } else {
-            orders.newest.insert(owner.clone(), assignments.clone()).as_ref() != Some(&assignments)
-        };
-        if is_news {
+        let known = orders.newest.get(owner).map(Vec::as_slice).unwrap_or_default();
+        if *known != *assignments {
+            if assignments.is_empty() {
+                orders.newest.remove(owner);
+            } else {
+                orders.newest.insert(owner.clone(), assignments);
+            }
             orders.open.insert(owner.clone());
             self.ordered.notify_one();
         }

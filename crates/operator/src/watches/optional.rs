@@ -23,7 +23,12 @@ use super::{
     definitions::{Definitions, Installed},
     wake,
 };
-use crate::{background::Background, context::Standing, kinds, scaling::seen::ScaledObjectView};
+use crate::{
+    background::Background,
+    context::Standing,
+    kinds,
+    scaling::seen::{ScaledObjectSpecView, ScaledObjectView},
+};
 
 /// Kinds of which all objects are watched, whoever made them, beside the operator's own: their pulses are named so.
 const WATCHED_WHOLE: [Kind; 2] = [kinds::SCALED_OBJECT, kinds::TRIGGER_AUTHENTICATION];
@@ -84,7 +89,7 @@ async fn keep(watches: Watches, kind: Kind, definitions: Definitions) {
             let _ = changes.changed().await;
         }
     };
-    shutdown.run_until_cancelled(keeping).await;
+    shutdown.run_until_cancelled(Box::pin(keeping)).await;
 }
 
 /// Watches `kind` until its definition changes or the API server refuses what it has served.
@@ -148,8 +153,12 @@ async fn watch(watches: &Watches, kind: Kind, ends: &CancellationToken) {
     });
     match kind {
         kinds::SCALED_OBJECT => {
-            let bare =
-                |metadata| ScaledObjectView { types: None, metadata, spec: Default::default(), status: None };
+            let bare = |metadata| ScaledObjectView {
+                types: None,
+                metadata,
+                spec: ScaledObjectSpecView::default(),
+                status: None,
+            };
             let all =
                 one(&whole(kind), String::new()).dynamic(kind, bare, |event: Event<ScaledObjectView>| {
                     for difference in ctx.scaled_objects.take(event) {

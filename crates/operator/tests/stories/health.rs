@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use prism_operator::Config;
 use prism_testbed::{
     eventually,
@@ -75,4 +76,41 @@ async fn metrics_have_their_names() {
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reconcile_that_hangs_is_told_by_its_object_and_stops_nobody_else() {
+    let story = Story::prepare("hangs").await;
+    let proxy = FaultProxy::for_user(story.bed.cluster(), &story.user, &groups()).await.unwrap();
+    let cluster = kube::Config::from_custom_kubeconfig(
+        kube::config::Kubeconfig::read_from(proxy.kubeconfig()).unwrap(),
+        &kube::config::KubeConfigOptions::default(),
+    )
+    .await
+    .unwrap();
+    // Nothing else ends what hangs.
+    let config = Config {
+        namespace: Some(story.namespace.name().to_owned()),
+        request_timeout: Duration::from_mins(20),
+        reconcile_timeout: Duration::from_mins(20),
+        stuck_after: Duration::from_secs(2),
+        ..quick()
+    };
+    let operator = Running::start(config, cluster).await;
+    proxy.before(|seen| {
+        let is_meant = seen.method == Method::PATCH && seen.path.ends_with("/deployments/stuck");
+        if is_meant { Before::Delay(Duration::from_mins(10)) } else { Before::Pass }
+    });
+    story.apply("stuck", json!({"pattern": "producer", "backend": "memstore"})).await;
+    eventually("the process counts as dead", PATIENCE, async || {
+        let (code, body) = operator.get("/healthz").await;
+        let names_it = body.contains(&format!("PrismPattern {}/stuck", story.namespace.name()));
+        if code == 503 && names_it { Ok(()) } else { Err(format!("{code}: {body}")) }
+    })
+    .await
+    .unwrap();
+    story.apply("web", json!({"pattern": "producer", "backend": "memstore"})).await;
+    story.ready("web").await;
+    assert_eq!(operator.get("/readyz").await.0, 200, "it sees the cluster");
+    operator.stop().await;
 }

@@ -91,7 +91,7 @@ fn has_edit(web: &Deployment, edit: &str) -> Result<(), String> {
 fn assert_one_after_the_other(story: &Story, first: &str) {
     let last = story.writes_of(first).into_iter().map(|write| write.received).max();
     let next = story.writes_of(&second_user(story)).into_iter().map(|write| write.received).min();
-    let (last, next) = (last.expect("the first one wrote"), next.expect("the second one wrote"));
+    let (last, next) = (last.unwrap(), next.unwrap());
     assert!(last < next, "the first one wrote until {last}, and the second one from {next}");
 }
 
@@ -160,7 +160,7 @@ async fn a_leader_that_is_cut_off_stops_before_another_starts() {
 
 /// Sends a signal to a process that this story has started.
 fn signal(process: &Child, signal: &str) {
-    let pid = process.id().expect("the process runs").to_string();
+    let pid = process.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
 }
 
@@ -187,7 +187,7 @@ async fn a_leader_that_is_frozen_writes_nothing_when_it_thaws() {
     holder(&story, "second").await;
     let mark = story.mark();
     signal(&first, "-CONT");
-    let status = timeout(PATIENCE, first.wait()).await.expect("it ends by itself").unwrap();
+    let status = timeout(PATIENCE, first.wait()).await.unwrap().unwrap();
     assert!(!status.success(), "it says that it has not ended in order: {status}");
     let edits = busy.stop().await.to_string();
     story.object("web", "has the last edit", |web: &Deployment| has_edit(web, &edits)).await;

@@ -1,23 +1,22 @@
 //! What the operator may not do, and what a cluster does not serve in the way it is wanted, stops nothing else.
 
 use k8s_openapi::{
-    api::{
-        apps::v1::Deployment,
-        rbac::v1::{Role, RoleBinding},
+    api::rbac::v1::{Role, RoleBinding},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+        CustomResourceDefinition, CustomResourceDefinitionVersion,
     },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, GroupVersionKind},
 };
-use prism_api::{PrismStack, condition};
+use prism_api::{PrismPattern, PrismStack, condition};
 use prism_plan::conditions::find;
 use prism_testbed::{AUDITED_GROUP, ThirdParty, definitions::third_party, eventually};
 use serde_json::{Value, json};
 
 use crate::{
-    support::{PATIENCE, Running, Story, quick},
+    support::{PATIENCE, Running, Story, conditions as conditions_of, is_current, quick},
     world::World,
 };
 
@@ -28,7 +27,7 @@ fn rights_in_one_namespace() -> Value {
         {"apiGroups": ["prism.io"], "resources": ["*"], "verbs": all},
         {"apiGroups": [""], "resources": ["serviceaccounts", "configmaps", "services", "secrets"], "verbs": all},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
-        {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["list", "patch"]},
+        {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["list", "watch", "patch"]},
         {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
         {"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": all},
         {"apiGroups": ["apps"], "resources": ["deployments/scale", "statefulsets/scale"], "verbs": ["patch"]},
@@ -58,7 +57,7 @@ async fn a_role_in_one_namespace_is_enough_for_that_namespace() {
     let operator = Running::start(config, identity).await;
 
     let spec = json!({
-        "admin": {"replicas": 1, "storage": {"size": "1Gi", "storageClass": "of-which-nobody-here-knows"}},
+        "admin": {"replicas": 1},
         "observability": {"prometheus": {"scrapeInterval": "30s"}},
         "patterns": [{"name": "cache", "type": "keyvalue", "backend": "memstore"}],
     });
@@ -72,9 +71,19 @@ async fn a_role_in_one_namespace_is_enough_for_that_namespace() {
     let conditions = stack.status.unwrap().conditions;
     let missing = find(&conditions, condition::INTEGRATIONS_AVAILABLE).unwrap();
     assert!(missing.message.contains("the operator may not list and watch it"), "{}", missing.message);
-    let stalled = find(&conditions, condition::STALLED);
-    assert!(stalled.is_none(), "what is not known is not judged: {stalled:?}");
-    story.object("main-cache", "is made", |_: &Deployment| Ok(())).await;
+    story.object("main-cache", "is made", |_: &PrismPattern| Ok(())).await;
+    story.stack_ready("main").await;
+
+    // Whether there is such a class is not known, and what is not known is not judged.
+    let spec = json!({
+        "pattern": "producer", "kind": "StatefulSet", "backend": "memstore",
+        "storage": {"size": "1Gi", "storageClass": "of-which-nobody-here-knows"},
+    });
+    story.apply("stored", spec).await;
+    let has_waited = |pattern: &PrismPattern| is_current(pattern);
+    let pattern = story.pattern("stored", "is told of", has_waited).await;
+    let stalled = find(conditions_of(&pattern), condition::STALLED);
+    assert!(stalled.is_none(), "{stalled:?}");
 
     let (code, complaints) = operator.get("/readyz").await;
     assert_eq!(code, 200, "{complaints}");
@@ -116,10 +125,19 @@ fn early_routes(definitions: &[CustomResourceDefinition]) -> CustomResourceDefin
     let routes = definitions.iter().find(|crd| crd.spec.names.plural == "grpcroutes").unwrap();
     let mut early = routes.clone();
     early.spec.versions.truncate(1);
-    early.spec.versions[0].name = "v1alpha2".to_owned();
+    "v1alpha2".clone_into(&mut early.spec.versions[0].name);
     early.spec.versions[0].served = true;
     early.spec.versions[0].storage = true;
     early
+}
+
+/// The same in its version 1, with what was stored before.
+fn routes(mut definitions: Vec<CustomResourceDefinition>) -> Vec<CustomResourceDefinition> {
+    let early = early_routes(&definitions).spec.versions.remove(0);
+    let routes = definitions.iter_mut().find(|crd| crd.spec.names.plural == "grpcroutes").unwrap();
+    routes.spec.versions.retain(|version| version.name != early.name);
+    routes.spec.versions.push(CustomResourceDefinitionVersion { served: false, storage: false, ..early });
+    definitions
 }
 
 async fn exists(world: &World, group: &str, kind: &str, name: &str) {
@@ -172,7 +190,7 @@ async fn an_optional_api_that_is_refused_or_of_another_version_gates_nothing_and
 
     world.allow(rights_without("")).await;
     exists(&world, MONITORING, "ServiceMonitor", "main").await;
-    world.define(gateway_api).await;
+    world.define(routes(gateway_api)).await;
     exists(&world, GATEWAYS, "GRPCRoute", "main-proxy").await;
     world.end().await;
 }
