@@ -28,7 +28,7 @@ fn rights_in_one_namespace() -> Value {
         {"apiGroups": [""], "resources": ["serviceaccounts", "configmaps", "services", "secrets"], "verbs": all},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
         {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["list", "watch", "patch"]},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["list", "create", "patch"]},
         {"apiGroups": ["apps"], "resources": ["deployments", "statefulsets"], "verbs": all},
         {"apiGroups": ["apps"], "resources": ["deployments/scale", "statefulsets/scale"], "verbs": ["patch"]},
         {"apiGroups": ["policy"], "resources": ["poddisruptionbudgets"], "verbs": all},
