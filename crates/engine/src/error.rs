@@ -92,22 +92,32 @@ impl Error {
     #[must_use]
     pub fn of_write(key: &ObjectKey, error: &kube::Error) -> Self {
         let kube::Error::Api(status) = error else {
-            return Self::Unavailable(describe(error));
+            return Self::Unavailable(format!("{key}: {}", describe(error)));
         };
+        let message = message(status);
         let causes = status.details.iter().flat_map(|details| &details.causes);
         let is_terminating = causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
         match status.code {
             403 if is_terminating => Self::Unavailable(format!("the namespace of {key} is being deleted")),
             // Server-side apply says nothing better of a list that has two entries of one key.
-            500 if status.message.contains("duplicate entries for key") => {
-                Self::Rejected { key: key.clone(), message: status.message.clone() }
+            500 if message.contains("duplicate entries for key") => {
+                Self::Rejected { key: key.clone(), message }
             }
-            400 | 403 | 404 | 405 | 413 | 422 => {
-                Self::Rejected { key: key.clone(), message: status.message.clone() }
-            }
-            _ => Self::Unavailable(format!("{key}: {}", status.message)),
+            400 | 403 | 404 | 405 | 413 | 422 => Self::Rejected { key: key.clone(), message },
+            _ => Self::Unavailable(format!("{key}: {message}")),
         }
     }
+}
+
+/// Characters of an answer that a status takes up.
+const LONGEST: usize = 1024;
+
+/// What the API server says, in bounded length. What a proxy in front of it says, in HTML, is for browsers.
+fn message(status: &kube::core::Status) -> String {
+    if status.message.trim_start().starts_with('<') {
+        return format!("the answer is {}, with a body that is none of the API server", status.code);
+    }
+    status.message.chars().take(LONGEST).collect()
 }
 
 /// The whole chain of causes in one line: kube's own text stops at "service error".
@@ -128,4 +138,25 @@ pub fn describe(error: &dyn std::error::Error) -> String {
 /// Whether `error` is the API server's answer with `code`.
 pub(crate) fn has_code(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{Kind, KindInfo};
+    use kube::core::Status;
+
+    const CHILD: Kind = Kind(&KindInfo::new("example.io", "v1", "Child", "children"));
+
+    #[test]
+    fn what_a_proxy_says_in_html_is_not_repeated_and_nothing_is_endless() {
+        let key = ObjectKey::new(CHILD, "ns", "c");
+        let told = |text: String| {
+            let status = Status { code: 502, message: text, ..Status::default() };
+            Error::of_write(&key, &kube::Error::Api(Box::new(status))).to_string()
+        };
+        let html = told("\n<html><body>Bad gateway of 10.0.0.7</body></html>".to_owned());
+        assert_eq!(html, "Child ns/c: the answer is 502, with a body that is none of the API server");
+        assert!(told("x".repeat(4 << 20)).len() < 1100);
+    }
 }
