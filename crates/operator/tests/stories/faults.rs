@@ -189,7 +189,13 @@ impl Lane {
     }
 
     async fn cell(&self, fault: Fault, part: &'static str, says: String) -> Cell {
-        let others = self.others().await;
+        // An operator that a fault holds up is held up each time; a machine that is busy with other tests is not.
+        let mut others = self.others().await;
+        for _ in 0..2 {
+            if others >= Duration::from_secs(1) {
+                others = others.min(self.others().await);
+            }
+        }
         let says = says.replace(self.story.namespace.name(), "shop");
         let readyz = self.readyz().await.1;
         let healthz = self.operator.get("/healthz").await.0;
