@@ -28,6 +28,7 @@ mod shortages;
 mod stack;
 mod steps;
 mod watches;
+mod work;
 
 pub use config::Config;
 pub use outlets::{ExternalMetricsConfig, ExternalScalerConfig, OutletConfig, ServiceAddress};

@@ -21,15 +21,10 @@ use prism_engine::{
     metrics::Metrics,
     queue::Queue,
     server::{self, Exposed},
-    supervise::supervise,
     transport::{self, Limits, Terms},
     watch::Scope,
-    worker::{self, Workers},
 };
-use tokio::{
-    net::TcpListener,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -39,16 +34,14 @@ use crate::{
     gauges::Gauges,
     kinds,
     outlets::{Doors, Outlets},
-    scaling::{self, Looks, secrets::SecretKeys, sources::Sources},
+    scaling::{Looks, secrets::SecretKeys, sources::Sources},
     shortages::Shortages,
     watches::Watches,
+    work::Work,
 };
 
 /// The operator's name in the API server's logs.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("prism-operator/", env!("CARGO_PKG_VERSION")));
-
-/// How long looks that have begun may take to end when the process is asked to stop.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Time between two evictions of idle connections and answers.
 const EVICT_EVERY: Duration = Duration::from_mins(1);
@@ -93,19 +86,12 @@ pub enum Error {
 
 /// An operator that has started to listen and to watch.
 pub struct Operator {
-    config: Config,
-    context: Arc<Context>,
-    metrics: Arc<Metrics>,
-    health: Arc<Health>,
-    leadership: Option<Leadership>,
-    fence: Fence,
-    in_flight: Arc<InFlight>,
-    shutdown: CancellationToken,
+    work: Work,
     address: SocketAddr,
     external_scaler: Option<SocketAddr>,
     external_metrics: Option<SocketAddr>,
     client: Client,
-    doors: Option<Doors>,
+    doors: Doors,
     background: Background,
 }
 
@@ -201,19 +187,12 @@ impl Operator {
             None => None,
         };
         Ok(Self {
-            config,
-            context,
-            metrics,
-            health,
-            leadership,
-            fence,
-            in_flight,
-            shutdown,
+            work: Work { config, context, metrics, health, leadership, fence, in_flight, shutdown },
             address,
             external_scaler: doors.external_scaler(),
             external_metrics: doors.external_metrics(),
             client,
-            doors: Some(doors),
+            doors,
             background,
         })
     }
@@ -240,29 +219,19 @@ impl Operator {
     ///
     /// # Errors
     /// [`Error::LeaseLost`], [`Error::TaskEnded`]: the process has to end at once.
-    pub async fn run(mut self) -> Result<(), Error> {
-        tracing::info!(address = %self.address, "Endpoints are served");
-        let mut background = self.background;
-        if let Some(doors) = self.doors.take().filter(Doors::are_wanted) {
-            let (context, client) = (self.context.clone(), self.client.clone());
-            let serving = doors.serve(context, client, self.health.clone(), self.shutdown.clone());
+    pub async fn run(self) -> Result<(), Error> {
+        let Self { work, address, client, doors, mut background, .. } = self;
+        tracing::info!(%address, "Endpoints are served");
+        if doors.are_wanted() {
+            let serving =
+                doors.serve(work.context.clone(), client, work.health.clone(), work.shutdown.clone());
             background.spawn_once("answering for metrics", serving);
         }
-        let working = Working {
-            config: self.config,
-            context: self.context,
-            metrics: self.metrics,
-            health: self.health,
-            leadership: self.leadership,
-            fence: self.fence,
-            in_flight: self.in_flight,
-            shutdown: self.shutdown,
-        };
         let result = tokio::select! {
-            result = working.run() => result,
+            result = work.run() => result,
             ended = background.ended() => Err(Error::TaskEnded(ended)),
         };
-        working.metrics.leads(false);
+        work.metrics.leads(false);
         background.shutdown().await;
         result
     }
@@ -282,68 +251,6 @@ fn signature() -> Signature {
     }
 }
 
-/// What the work of a process takes, beside the tasks in the background.
-struct Working {
-    config: Config,
-    context: Arc<Context>,
-    metrics: Arc<Metrics>,
-    health: Arc<Health>,
-    leadership: Option<Leadership>,
-    fence: Fence,
-    in_flight: Arc<InFlight>,
-    shutdown: CancellationToken,
-}
-
-impl Working {
-    async fn run(&self) -> Result<(), Error> {
-        let ready = async {
-            self.health.synced().await;
-            self.context.optional.tried().await;
-            tracing::info!("Caches are filled");
-            self.context.outlets.settled().await;
-            if let Some(leadership) = &self.leadership {
-                leadership.acquire().await;
-                tracing::info!("Lease is held");
-            }
-        };
-        if self.shutdown.run_until_cancelled(ready).await.is_none() {
-            return Ok(());
-        }
-        self.metrics.leads(true);
-        let Self { context, metrics, config, shutdown, in_flight, .. } = self;
-        let workers = Workers {
-            queue: context.queue.clone(),
-            metrics: metrics.clone(),
-            in_flight: in_flight.clone(),
-            concurrency: config.concurrency,
-            limit: config.reconcile_timeout,
-        };
-        let workers = drain(worker::run(context.clone(), workers, shutdown.clone()), shutdown);
-        // Before the workers work, nobody asks for a look; after a loss of the lease, no look may write.
-        let looks = supervise("looks at metrics", metrics, shutdown, || {
-            scaling::serve(context.clone(), metrics.clone(), shutdown.clone())
-        });
-        let Some(leadership) = &self.leadership else {
-            tokio::join!(workers, looks);
-            return Ok(());
-        };
-        // The lease is kept while the last looks end, and given back only then.
-        let drained = CancellationToken::new();
-        let (is_held, ()) = tokio::join!(leadership.keep(drained.clone()), async {
-            tokio::select! {
-                _ = async { tokio::join!(workers, looks) } => {}
-                () = self.fence.fallen() => {}
-            }
-            drained.cancel();
-        });
-        if !is_held {
-            return Err(Error::LeaseLost);
-        }
-        leadership.release().await;
-        Ok(())
-    }
-}
-
 /// Evicts connections and answers that nobody uses any more, until the shutdown.
 async fn evict_idle(context: Arc<Context>, shutdown: CancellationToken) {
     while shutdown.run_until_cancelled(sleep(EVICT_EVERY)).await.is_some() {
@@ -351,17 +258,5 @@ async fn evict_idle(context: Arc<Context>, shutdown: CancellationToken) {
         context.sources.evict_idle(now);
         context.secret_keys.evict_idle(now);
         context.shortages.evict_idle(now);
-    }
-}
-
-/// Lets the workers run, and after the shutdown for [`GRACE`] longer.
-async fn drain(workers: impl Future<Output = ()>, shutdown: &CancellationToken) {
-    let mut workers = std::pin::pin!(workers);
-    tokio::select! {
-        () = &mut workers => return,
-        () = shutdown.cancelled() => {}
-    }
-    if timeout(GRACE, workers).await.is_err() {
-        tracing::warn!("Looks that had begun were abandoned");
     }
 }

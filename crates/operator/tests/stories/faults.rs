@@ -27,7 +27,7 @@ use prism_testbed::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{PATIENCE, Running, Story, conditions, groups, is_current, quick};
+use crate::support::{PATIENCE, Running, Story, conditions, is_current, quick};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -124,7 +124,7 @@ struct Lane {
 impl Lane {
     async fn begin(name: &str) -> Self {
         let story = Story::prepare(name).await;
-        let proxy = FaultProxy::for_user(story.bed.cluster(), &story.user, &groups()).await.unwrap();
+        let (proxy, cluster) = story.behind_proxy().await;
         let config = Config {
             namespace: Some(story.namespace.name().to_owned()),
             request_timeout: Duration::from_secs(2),
@@ -132,12 +132,7 @@ impl Lane {
             stale_after: Duration::from_secs(4),
             ..quick()
         };
-        let cluster = kube::Config::from_custom_kubeconfig(
-            kube::config::Kubeconfig::read_from(proxy.kubeconfig()).unwrap(),
-            &kube::config::KubeConfigOptions::default(),
-        )
-        .await;
-        let operator = Running::start(config, cluster.unwrap()).await;
+        let operator = Running::start(config, cluster).await;
         let lane = Self { story, proxy, operator };
         lane.put("other", 1).await;
         lane.story.ready("other").await;

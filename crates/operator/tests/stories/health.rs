@@ -4,24 +4,15 @@ use std::time::Duration;
 
 use http::Method;
 use prism_operator::Config;
-use prism_testbed::{
-    eventually,
-    fault::{Before, FaultProxy},
-};
+use prism_testbed::{eventually, fault::Before};
 use serde_json::json;
 
-use crate::support::{PATIENCE, Running, Story, groups, quick};
+use crate::support::{PATIENCE, Running, Story, quick};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stuck_watch_makes_the_process_unready_and_a_quiet_one_does_not() {
     let story = Story::prepare("stuck").await;
-    let proxy = FaultProxy::for_user(story.bed.cluster(), &story.user, &groups()).await.unwrap();
-    let cluster = kube::Config::from_custom_kubeconfig(
-        kube::config::Kubeconfig::read_from(proxy.kubeconfig()).unwrap(),
-        &kube::config::KubeConfigOptions::default(),
-    )
-    .await
-    .unwrap();
+    let (proxy, cluster) = story.behind_proxy().await;
     // Watches end every 4 s, so that a healthy one is heard of at least that often.
     let config = Config {
         namespace: Some(story.namespace.name().to_owned()),
@@ -81,13 +72,7 @@ async fn metrics_have_their_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reconcile_that_hangs_is_told_by_its_object_and_stops_nobody_else() {
     let story = Story::prepare("hangs").await;
-    let proxy = FaultProxy::for_user(story.bed.cluster(), &story.user, &groups()).await.unwrap();
-    let cluster = kube::Config::from_custom_kubeconfig(
-        kube::config::Kubeconfig::read_from(proxy.kubeconfig()).unwrap(),
-        &kube::config::KubeConfigOptions::default(),
-    )
-    .await
-    .unwrap();
+    let (proxy, cluster) = story.behind_proxy().await;
     // Nothing else ends what hangs.
     let config = Config {
         namespace: Some(story.namespace.name().to_owned()),

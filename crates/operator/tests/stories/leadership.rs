@@ -10,7 +10,7 @@ use kube::api::{Patch, PatchParams};
 use prism_api::PrismPattern;
 use prism_engine::lease::LeaseConfig;
 use prism_operator::{Config, Error};
-use prism_testbed::fault::{Before, FaultProxy};
+use prism_testbed::fault::Before;
 use serde_json::json;
 use tokio::{
     process::{Child, Command},
@@ -127,13 +127,7 @@ async fn a_standby_takes_over_at_once_when_the_leader_leaves_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_is_cut_off_stops_before_another_starts() {
     let story = Story::prepare("cut-off").await;
-    let proxy = FaultProxy::for_user(story.bed.cluster(), &story.user, &groups()).await.unwrap();
-    let through_proxy = kube::Config::from_custom_kubeconfig(
-        kube::config::Kubeconfig::read_from(proxy.kubeconfig()).unwrap(),
-        &kube::config::KubeConfigOptions::default(),
-    )
-    .await
-    .unwrap();
+    let (proxy, through_proxy) = story.behind_proxy().await;
     let first_user = story.user.clone();
     let first = Running::start(config(&story, "first"), through_proxy).await;
     holder(&story, "first").await;

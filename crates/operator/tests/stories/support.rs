@@ -12,6 +12,7 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Api, Client, Resource,
     api::{Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
 };
 use prism_api::{condition, pattern::PrismPattern, stack::PrismStack};
 use prism_dial::Policy;
@@ -20,7 +21,9 @@ use prism_plan::conditions::{find, is_true};
 use prism_testbed::{
     AUDITED_GROUP, TestNamespace, Testbed,
     audit::{Entry, Mark},
-    definitions, until,
+    definitions,
+    fault::FaultProxy,
+    until,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -82,6 +85,15 @@ impl Story {
 
     pub(crate) fn operator(&self) -> &Running {
         self.operator.as_ref().unwrap()
+    }
+
+    /// A proxy in front of the API server, and the operator's identity behind it.
+    pub(crate) async fn behind_proxy(&self) -> (FaultProxy, kube::Config) {
+        let proxy = FaultProxy::for_user(self.bed.cluster(), &self.user, &groups()).await.unwrap();
+        let kubeconfig = Kubeconfig::read_from(proxy.kubeconfig()).unwrap();
+        let options = KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+        (proxy, config)
     }
 
     /// The operator's identity.
