@@ -16,8 +16,9 @@ use crate::{Engine, digest::Digest, error::Error, object::ObjectKey};
 
 /// Writes of one body, none later than [`PAUSE`] after the one before, that make a fight.
 const TOLERATED: u32 = 8;
-/// Time between two writes of a body that is fought over.
-const PAUSE: Duration = Duration::from_mins(1);
+/// Time between two writes of a body that is fought over. No longer than the time after which an object that is
+/// stalled is looked at again, so that each such look may write.
+const PAUSE: Duration = Duration::from_secs(45);
 /// A fight is over when nobody has changed anything for this long after a write. Shorter than the time after which
 /// an object that is stalled is looked at again.
 const QUIET: Duration = Duration::from_secs(40);
@@ -168,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_fought_over_is_written_once_a_minute_until_it_stays() {
+    fn a_body_that_is_fought_over_is_written_now_and_then_until_it_stays() {
         let mut fight = Fight::begin();
         let quick = Duration::from_millis(50);
         let writes = (0..400).filter(|_| fight.write("one", quick)).count();
         assert_eq!(writes, 8, "in 20 s");
         assert!(fight.is_on("one", false));
         let writes = (0..180).filter(|_| fight.write("one", Duration::from_secs(1))).count();
-        assert_eq!(writes, 3, "in three minutes");
+        assert_eq!(writes, 4, "in three minutes");
         assert!(fight.is_on("one", true), "it may go on at once");
         fight.now += QUIET;
         assert!(!fight.is_on("one", true), "it is over");

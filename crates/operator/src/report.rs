@@ -94,7 +94,7 @@ fn problem(error: &Error) -> Problem {
         Error::Contested { key, rival } => Problem::Stalled {
             reason: reason::FIELD_CONFLICT,
             message: format!(
-                "{} changes or deletes {} {} whenever the operator writes it, which it does once a minute from now on: stop that, or let it leave the fields of the operator alone",
+                "{} changes or deletes {} {} whenever the operator writes it, which it does about once a minute from now on: stop that, or let it leave the fields of the operator alone",
                 rival
                     .as_ref()
                     .map_or("somebody else".to_owned(), |rival| format!("the field manager {rival}")),

@@ -11,6 +11,7 @@ use prism_api::PrismPattern;
 use prism_engine::lease::LeaseConfig;
 use prism_operator::{Config, Error};
 use prism_testbed::fault::Before;
+use rstest::rstest;
 use serde_json::json;
 use tokio::{
     process::{Child, Command},
@@ -124,8 +125,15 @@ async fn a_standby_takes_over_at_once_when_the_leader_leaves_in_order() {
     third.stop().await;
 }
 
+/// Nothing but the fence stops the writes of the first one, which come through as they did, or late.
+#[rstest]
+#[case::cut_off(Before::Drop, Before::Pass)]
+#[case::slow(Before::Delay(Duration::from_secs(5)), Before::Delay(Duration::from_millis(300)))]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_is_cut_off_stops_before_another_starts() {
+async fn a_leader_that_cannot_renew_in_time_stops_before_another_starts(
+    #[case] lease: Before,
+    #[case] others: Before,
+) {
     let story = Story::prepare("cut-off").await;
     let (proxy, through_proxy) = story.behind_proxy().await;
     let first_user = story.user.clone();
@@ -137,9 +145,12 @@ async fn a_leader_that_is_cut_off_stops_before_another_starts() {
     // It has work to do until the very end: an object that changes all the time.
     let busy = keep_busy(&story);
     story.object("web", "is made", |_: &Deployment| Ok(())).await;
-    // Only the lease is out of its reach: nothing but the fence stops its writes.
     let cut = Instant::now();
-    proxy.before(|seen| if seen.path.contains("/leases/") { Before::Drop } else { Before::Pass });
+    proxy.before(move |seen| match seen.path.contains("/leases/") {
+        true => lease,
+        false if seen.write.is_some() => others,
+        false => Before::Pass,
+    });
     let ended = first.ended().await;
     let stopped = cut.elapsed();
     assert!(matches!(ended, Err(Error::LeaseLost)), "{ended:?}");

@@ -222,7 +222,8 @@ async fn a_fight_over_a_field_ends_in_a_condition_and_not_in_a_flood() {
     assert!(to_status <= 8, "{to_status} reports");
 
     rival.abort();
-    eventually("the fight is over", PATIENCE * 3, async || {
+    // Up to three of the looks that come once a minute, give or take a quarter.
+    eventually("the fight is over", PATIENCE * 4, async || {
         let pattern = story.api::<PrismPattern>().get("web").await.map_err(|error| error.to_string())?;
         let deployment = json!(deployments.get("web").await.map_err(|error| error.to_string())?);
         let account = deployment.pointer("/spec/template/spec/serviceAccountName").cloned();
