@@ -48,20 +48,24 @@ pub(crate) async fn stack(ctx: &Context, subject: &Subject<PrismStack>) -> Resul
 }
 
 /// Whether the stack was deleted with `--cascade=orphan`, so that all its children stay. When the garbage collector
-/// has been faster than this look, the children at home have lost their references, and are what tells.
+/// has been faster than this look, every child at home has lost its reference: one alone proves nothing, as somebody
+/// may have taken that away by hand.
 async fn is_set_free(ctx: &Context, stack: &PrismStack, owner: &Owner) -> Result<bool, Error> {
     if stack.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == ORPHAN) {
         return Ok(true);
     }
     let made = stack.status.as_ref().map(|status| status.inventory.as_slice()).unwrap_or_default();
+    let mut is_any_free = false;
     for (key, applied) in inventory::read(owner, made) {
-        if key.namespace == owner.key.namespace
-            && let Some(is_ours) = ctx.engine.belongs_to(owner, &key, &applied.uid).await?
-        {
-            return Ok(!is_ours);
+        if key.namespace == owner.key.namespace {
+            match ctx.engine.belongs_to(owner, &key, &applied.uid).await? {
+                Some(true) => return Ok(false),
+                Some(false) => is_any_free = true,
+                None => {}
+            }
         }
     }
-    Ok(false)
+    Ok(is_any_free)
 }
 
 /// Patterns go first, then what leads to them, then the admin, then the backends.
