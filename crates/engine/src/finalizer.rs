@@ -12,6 +12,9 @@ use crate::{
     object::Owner,
 };
 
+/// Suffix of the manager of finalizers: the owner may itself be a child that is applied without them.
+pub(crate) const SUFFIX: &str = "-finalizer";
+
 impl Engine {
     /// Makes sure that `owner` has the finalizer, so that its deletion waits for [`Engine::let_go`].
     ///
@@ -27,8 +30,7 @@ impl Engine {
             "kind": owner.key.kind.name,
             "metadata": {"name": &*owner.key.name, "uid": &*owner.uid, "finalizers": [finalizer]},
         });
-        // A manager of its own: the owner may itself be a child that is applied without finalizers.
-        let params = PatchParams::apply(&format!("{}-finalizer", self.ledger().manager()));
+        let params = PatchParams::apply(&format!("{}{SUFFIX}", self.ledger().manager()));
         let answer = self.api(&owner.key).patch(&owner.key.name, &params, &Patch::Apply(&body)).await;
         answer.map(drop).map_err(|error| Error::of_write(&owner.key, &error))
     }

@@ -6,12 +6,15 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value};
 
-use crate::live::is_applied_by;
+use crate::{finalizer, live::is_applied_by, overwrite, release, scale};
 
 /// Fields of `spec` that a merge patch must not take away from a workload: they may be a scaler's.
 const REPLICAS: &str = "replicas";
 
-/// What others own of `spec`, and what `manager` does. Managers whose names begin with ours are ours as well.
+/// What the operator puts behind its own name, where it writes as another field manager.
+const SUFFIXES: [&str; 5] = ["", finalizer::SUFFIX, overwrite::SUFFIX, release::SUFFIX, scale::SUFFIX];
+
+/// What others own of `spec`, and what `manager` does.
 struct Spec<'a> {
     ours: Option<&'a Value>,
     theirs: Vec<&'a Value>,
@@ -25,7 +28,7 @@ impl<'a> Spec<'a> {
                 .manager
                 .as_deref()
                 .and_then(|name| name.strip_prefix(manager))
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+                .is_some_and(|rest| SUFFIXES.contains(&rest))
         };
         Self {
             ours: entries.iter().find(|entry| is_applied_by(entry, manager)).and_then(spec),
@@ -142,6 +145,8 @@ mod tests {
         let replicas = json!({"f:replicas": {}});
         let entries = [entry("us", "Apply", &json!({})), entry("us-scaler", "Update", &replicas)];
         assert!(!is_extended(&entries, "us"));
+        let entries = [entry("us", "Apply", &json!({})), entry("us-not", "Update", &replicas)];
+        assert!(is_extended(&entries, "us"), "a name that begins like ours is a claim");
         let entries = [entry("us", "Apply", &json!({})), entry("usurper", "Update", &replicas)];
         assert!(is_extended(&entries, "us"));
         assert_eq!(removals(&entries, "us", true), Map::new());

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{Engine, child::Child, error::has_code, foreign::removals, live::Live, object::Depth};
 
 /// Suffix of the manager that owns nothing but the moment.
-const SUFFIX: &str = "-overwrite";
+pub(crate) const SUFFIX: &str = "-overwrite";
 
 /// How much of what others have put there goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

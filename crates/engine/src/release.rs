@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Suffix of the manager that holds replicas until an autoscaler writes them.
-const HOLDER_SUFFIX: &str = "-replicas";
+pub(crate) const SUFFIX: &str = "-replicas";
 
 impl Engine {
     pub(crate) async fn release_replicas(&self, key: &ObjectKey) -> Result<(), Error> {
@@ -27,7 +27,7 @@ impl Engine {
         let mut live = api.get(&key.name).await.map_err(failed)?;
         let manager = self.ledger.manager();
         let entries = live.metadata.managed_fields.take().unwrap_or_default();
-        let Some(entries) = hand_over(entries, manager, &format!("{manager}{HOLDER_SUFFIX}")) else {
+        let Some(entries) = hand_over(entries, manager, &format!("{manager}{SUFFIX}")) else {
             return Ok(());
         };
         let patch = json!({"metadata": {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Suffix of the manager that owns replicas which were decided by the operator's own scaling.
-const SCALER_SUFFIX: &str = "-scaler";
+pub(crate) const SUFFIX: &str = "-scaler";
 
 impl Engine {
     /// Sets the replicas of the workload `key`, whoever made it, through its `scale` subresource: so the
@@ -23,7 +23,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`] if there is no such workload, or the API server cannot be reached.
     pub async fn scale(&self, key: &ObjectKey, replicas: i32) -> Result<(), Error> {
-        let manager = format!("{}{SCALER_SUFFIX}", self.ledger.manager());
+        let manager = format!("{}{SUFFIX}", self.ledger.manager());
         let params = PatchParams { field_manager: Some(manager), ..PatchParams::default() };
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
         let answer = self.api(key).patch_scale(&key.name, &params, &patch).await;
