@@ -129,22 +129,6 @@ impl Watch {
         self.readable(api, bare, take).await;
     }
 
-    /// The metadata of a type without namespaces.
-    pub async fn cluster_metadata<K>(self, take: impl FnMut(Event<PartialObjectMeta<K>>))
-    where
-        K: Resource<Scope = ClusterResourceScope, DynamicType = ()>
-            + Clone
-            + Default
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let api = Api::all(self.client.clone());
-        self.readable(api, bare, take).await;
-    }
-
     /// The same of a kind that is known by name only, in the form of `K`; `bare` makes one of metadata.
     pub async fn dynamic<K>(self, kind: Kind, bare: impl Fn(ObjectMeta) -> K, take: impl FnMut(Event<K>))
     where

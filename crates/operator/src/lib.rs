@@ -14,6 +14,7 @@ mod context;
 mod farewell;
 mod gather;
 mod gauges;
+mod idle_cache;
 mod inventory;
 mod kinds;
 mod managed;

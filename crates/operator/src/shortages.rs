@@ -17,7 +17,7 @@ use prism_engine::{
     queue::Lane,
 };
 
-use crate::{context::Context, kinds, scaling::idle_cache::IdleCache};
+use crate::{context::Context, idle_cache::IdleCache, kinds};
 
 /// How long pods may take to be made before anybody asks.
 const PATIENCE: Duration = Duration::from_secs(10);

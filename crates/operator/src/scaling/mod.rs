@@ -3,7 +3,6 @@
 //! A look decides nothing that is not in `prism-scale`. What it comes to is written to the workload, and
 //! told to the owner when it differs: the owner's next pass puts it into the status.
 
-pub(crate) mod idle_cache;
 mod look;
 pub(crate) mod secrets;
 pub(crate) mod seen;

@@ -12,7 +12,7 @@ use prism_api::autoscaling::{AuthenticationKind, AuthenticationRef, Trigger};
 use prism_engine::error::describe;
 use prism_plan::scaling::SecretFacts;
 
-use super::idle_cache::IdleCache;
+use crate::idle_cache::IdleCache;
 
 /// Secrets that `triggers` may get their credentials from.
 pub(crate) fn secrets_of<'a>(triggers: impl Iterator<Item = &'a Trigger>) -> BTreeSet<String> {

@@ -60,7 +60,7 @@ impl Definitions {
         let pulse = watches.health.optional("customresourcedefinitions");
         let mut changes = watches.health.changes();
         let cache = Cache::default();
-        let watch = watches.watch(pulse.clone(), "").cluster_metadata(|event: Event<Definition>| {
+        let watch = watches.watch(pulse.clone(), "").cluster_objects(|event: Event<Definition>| {
             if concerns_us(&event) {
                 cache.take(event);
                 self.tell(&cache, &pulse);

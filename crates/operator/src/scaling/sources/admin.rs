@@ -22,7 +22,7 @@ use tonic::{
 };
 
 use super::{Answer, IDLE, late, no_address, undialed};
-use crate::scaling::idle_cache::IdleCache;
+use crate::idle_cache::IdleCache;
 
 /// Where a spec names an admin.
 const FIELD: &str = "adminMetric.endpoint";
