@@ -6,6 +6,7 @@ use futures::{StreamExt, future::join_all, stream};
 use kube::{
     Api,
     api::{Patch, PatchParams, PropagationPolicy},
+    core::response::StatusCause,
 };
 use serde_json::Value;
 
@@ -67,7 +68,7 @@ impl Engine {
             let results: Vec<_> = stream::iter(writes).buffered(CONCURRENT_WRITES).collect().await;
             let is_held_up = results
                 .iter()
-                .any(|result| matches!(result, Err(error) if !matches!(error, Error::Contested { .. })));
+                .any(|result| matches!(result, Err(error) if !matches!(error, Error::FieldConflict { .. })));
             for (child, result) in stage.iter().zip(results) {
                 match result {
                     Ok(Change::Unchanged) => {}
@@ -91,22 +92,22 @@ impl Engine {
             Some(seen) => self.difference(child, wanted, seen),
         };
         let now = Instant::now();
-        if change == Change::Unchanged || !self.contests.is_due(key, wanted, now) {
+        if change == Change::Unchanged || !self.conflicts.is_due(key, wanted, now) {
             return self
-                .contests
+                .conflicts
                 .check(key, wanted, change == Change::Unchanged, now)
                 .map(|()| Change::Unchanged);
         }
         if seen.as_ref().is_some_and(|seen| seen.owner.is_none()) {
             self.is_alive(owner).await?;
         }
-        let rival = if self.contests.is_close(key, wanted) { self.last_writer(key).await } else { None };
+        let other = if self.conflicts.is_close(key, wanted) { self.last_writer(key).await } else { None };
         let change = match &seen {
             None => self.create(owner, child, wanted).await?,
             Some(seen) => self.update(child, wanted, seen, change).await?,
         };
-        self.contests.written(key, wanted, rival, now);
-        self.contests.check(key, wanted, false, now).map(|()| change)
+        self.conflicts.written(key, wanted, other, now);
+        self.conflicts.check(key, wanted, false, now).map(|()| change)
     }
 
     /// Whether, and why, the child needs a write.
@@ -196,7 +197,7 @@ impl Engine {
         };
         let live = match answer {
             // Somebody has made it immutable. It has no life of its own: whoever reads it has read it.
-            Err(error) if has_code(&error, 422) && child.is_plain_data() => {
+            Err(error) if is_immutable(&error) && child.is_plain_data() => {
                 self.delete(&child.key, &seen.uid, PropagationPolicy::Background).await?;
                 self.send(&child.key, &child.creating_body(self.ledger.stamp())).await
             }
@@ -239,6 +240,15 @@ impl Child {
     }
 }
 
+/// Whether the API server refuses a change because of what the object says about itself, and nothing else: then the
+/// same content may be created in its place.
+fn is_immutable(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+    let is_forbidden = |cause: &StatusCause| cause.reason == "FieldValueForbidden";
+    status.code == 422 && !causes.is_empty() && causes.iter().all(is_forbidden)
+}
+
 /// Whether `owner` may write to the object that is there.
 fn claim(owner: &Owner, key: &ObjectKey, seen: &Observed) -> Result<(), Error> {
     let taken = |holder: String| Err(Error::NameTaken { key: key.clone(), holder });
@@ -254,5 +264,40 @@ fn claim(owner: &Owner, key: &ObjectKey, seen: &Observed) -> Result<(), Error> {
         // Left behind by a deletion with --cascade=orphan: made by us, and free.
         None if seen.ownership.fields.is_some() => Ok(()),
         None => taken("was made by somebody else".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::{Status, response::StatusDetails};
+    use rstest::rstest;
+
+    #[rstest]
+    #[case::immutable(422, &["FieldValueForbidden"], true)]
+    #[case::too_long(422, &["FieldValueTooLong"], false)]
+    #[case::both(422, &["FieldValueForbidden", "FieldValueInvalid"], false)]
+    #[case::without_a_word(422, &[], false)]
+    #[case::not_allowed(403, &["FieldValueForbidden"], false)]
+    fn only_what_could_be_created_anew_is_deleted_for_it(
+        #[case] code: u16,
+        #[case] reasons: &[&str],
+        #[case] expected: bool,
+    ) {
+        let cause = |reason: &&str| StatusCause {
+            reason: (*reason).to_owned(),
+            message: String::new(),
+            field: "data".to_owned(),
+        };
+        let details = StatusDetails {
+            name: "web-config".to_owned(),
+            group: String::new(),
+            kind: "ConfigMap".to_owned(),
+            uid: String::new(),
+            causes: reasons.iter().map(cause).collect(),
+            retry_after_seconds: 0,
+        };
+        let status = Status { code, details: Some(details), ..Status::default() };
+        assert_eq!(is_immutable(&kube::Error::Api(Box::new(status))), expected);
     }
 }

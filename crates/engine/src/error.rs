@@ -30,12 +30,12 @@ pub enum Error {
         missing: Vec<String>,
     },
     /// Somebody else changes or deletes the child again and again.
-    #[error("{key} is changed by {}, again and again", rival.as_deref().unwrap_or("somebody else"))]
-    Contested {
+    #[error("{key} is changed by {}, again and again", manager.as_deref().unwrap_or("somebody else"))]
+    FieldConflict {
         /// Which child.
         key: ObjectKey,
         /// The other field manager, if that is known.
-        rival: Option<String>,
+        manager: Option<String>,
     },
     /// The child is on its way out, and a watch shows it: its deletion enqueues its owner.
     #[error("{key} is being deleted")]
@@ -67,9 +67,10 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Rejected { .. } | Self::NameTaken { .. } | Self::Lost { .. } | Self::Contested { .. } => {
-                Class::Stalled
-            }
+            Self::Rejected { .. }
+            | Self::NameTaken { .. }
+            | Self::Lost { .. }
+            | Self::FieldConflict { .. } => Class::Stalled,
             Self::Terminating { .. } => Class::Wait,
             Self::Unavailable(_) | Self::Fenced => Class::Retry,
         }
@@ -82,7 +83,7 @@ impl Error {
             Self::Rejected { key, .. }
             | Self::NameTaken { key, .. }
             | Self::Lost { key, .. }
-            | Self::Contested { key, .. }
+            | Self::FieldConflict { key, .. }
             | Self::Terminating { key } => Some(key),
             Self::Unavailable(_) | Self::Fenced => None,
         }

@@ -1,4 +1,4 @@
-//! Fights over children: somebody changes, or deletes, what the operator has written, again and again.
+//! Conflicts over fields: somebody changes, or deletes, what the operator has written, again and again.
 //!
 //! A child that is changed by somebody else is repaired at once. Two controllers that both do so would write
 //! as fast as watches deliver. So the same body is written at once a few times only, after that once in
@@ -14,12 +14,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 
 use crate::{Engine, digest::Digest, error::Error, object::ObjectKey};
 
-/// Writes of one body, none later than [`PAUSE`] after the one before, that make a fight.
+/// Writes of one body, none later than [`PAUSE`] after the one before, that make a conflict.
 const TOLERATED: u32 = 8;
-/// Time between two writes of a body that is fought over. No longer than the time after which an object that is
+/// Time between two writes of a body over which there is a conflict. No longer than the time after which an object that is
 /// stalled is looked at again, so that each such look may write.
 const PAUSE: Duration = Duration::from_secs(45);
-/// A fight is over when nobody has changed anything for this long after a write. Shorter than the time after which
+/// A conflict is over when nobody has changed anything for this long after a write. Shorter than the time after which
 /// an object that is stalled is looked at again.
 const QUIET: Duration = Duration::from_secs(40);
 /// Entries beyond which those that are old are dropped.
@@ -27,52 +27,52 @@ const ROOM: usize = 1024;
 
 /// What is remembered of the latest writes.
 #[derive(Debug, Default)]
-pub(crate) struct Contests {
+pub(crate) struct FieldConflicts {
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    contests: HashMap<ObjectKey, Contest>,
+    conflicts: HashMap<ObjectKey, Conflict>,
     room: usize,
 }
 
 #[derive(Debug)]
-struct Contest {
+struct Conflict {
     wanted: Digest,
     writes: u32,
     last: Instant,
     /// Who had written last before the operator did, as far as that is known.
-    rival: Option<String>,
+    manager: Option<String>,
 }
 
-impl Contests {
+impl FieldConflicts {
     /// Whether `wanted` may be written to `key` now.
     pub(crate) fn is_due(&self, key: &ObjectKey, wanted: Digest, now: Instant) -> bool {
         let inner = self.lock();
-        inner.fight(key, wanted).is_none_or(|contest| now.saturating_duration_since(contest.last) >= PAUSE)
+        inner.of(key, wanted).is_none_or(|conflict| now.saturating_duration_since(conflict.last) >= PAUSE)
     }
 
-    /// Takes in that `wanted` was written to `key`, which `rival` had written to last.
-    pub(crate) fn written(&self, key: &ObjectKey, wanted: Digest, rival: Option<String>, now: Instant) {
+    /// Takes in that `wanted` was written to `key`, to which the field manager `other` had written last.
+    pub(crate) fn written(&self, key: &ObjectKey, wanted: Digest, other: Option<String>, now: Instant) {
         let mut inner = self.lock();
         inner.make_room(now);
-        let fresh = Contest { wanted, writes: 0, last: now, rival: None };
-        let contest = inner.contests.entry(key.clone()).or_insert(fresh);
-        let is_next = contest.wanted == wanted
-            && (contest.writes >= TOLERATED || now.saturating_duration_since(contest.last) <= PAUSE);
-        *contest = Contest {
+        let fresh = Conflict { wanted, writes: 0, last: now, manager: None };
+        let conflict = inner.conflicts.entry(key.clone()).or_insert(fresh);
+        let is_next = conflict.wanted == wanted
+            && (conflict.writes >= TOLERATED || now.saturating_duration_since(conflict.last) <= PAUSE);
+        *conflict = Conflict {
             wanted,
-            writes: if is_next { contest.writes + 1 } else { 1 },
+            writes: if is_next { conflict.writes + 1 } else { 1 },
             last: now,
-            rival: rival.or_else(|| contest.rival.take()),
+            manager: other.or_else(|| conflict.manager.take()),
         };
     }
 
-    /// Whether there is a fight over `key`, which is as it is `wanted` or is not.
+    /// Whether there is a conflict over `key`, which is as it is `wanted` or is not.
     ///
     /// # Errors
-    /// [`Error::Contested`]. A fight that is over is forgotten.
+    /// [`Error::FieldConflict`]. One that is over is forgotten.
     pub(crate) fn check(
         &self,
         key: &ObjectKey,
@@ -81,18 +81,18 @@ impl Contests {
         now: Instant,
     ) -> Result<(), Error> {
         let mut inner = self.lock();
-        let Some(contest) = inner.fight(key, wanted) else { return Ok(()) };
-        if is_as_wanted && now.saturating_duration_since(contest.last) >= QUIET {
-            inner.contests.remove(key);
+        let Some(conflict) = inner.of(key, wanted) else { return Ok(()) };
+        if is_as_wanted && now.saturating_duration_since(conflict.last) >= QUIET {
+            inner.conflicts.remove(key);
             return Ok(());
         }
-        Err(Error::Contested { key: key.clone(), rival: contest.rival.clone() })
+        Err(Error::FieldConflict { key: key.clone(), manager: conflict.manager.clone() })
     }
 
-    /// Whether the next write of `wanted` makes, or goes on with, a fight.
+    /// Whether the next write of `wanted` makes, or goes on with, a conflict.
     pub(crate) fn is_close(&self, key: &ObjectKey, wanted: Digest) -> bool {
         let inner = self.lock();
-        inner.contests.get(key).is_some_and(|known| known.wanted == wanted && known.writes + 1 >= TOLERATED)
+        inner.conflicts.get(key).is_some_and(|known| known.wanted == wanted && known.writes + 1 >= TOLERATED)
     }
 
     /// Each update is one insert or removal: a panic in between leaves whole entries behind.
@@ -102,14 +102,14 @@ impl Contests {
 }
 
 impl Inner {
-    fn fight(&self, key: &ObjectKey, wanted: Digest) -> Option<&Contest> {
-        self.contests.get(key).filter(|known| known.wanted == wanted && known.writes >= TOLERATED)
+    fn of(&self, key: &ObjectKey, wanted: Digest) -> Option<&Conflict> {
+        self.conflicts.get(key).filter(|known| known.wanted == wanted && known.writes >= TOLERATED)
     }
 
     fn make_room(&mut self, now: Instant) {
-        if self.contests.len() >= self.room.max(ROOM) {
-            self.contests.retain(|_, known| now.saturating_duration_since(known.last) <= PAUSE * 3);
-            self.room = self.contests.len() * 2;
+        if self.conflicts.len() >= self.room.max(ROOM) {
+            self.conflicts.retain(|_, known| now.saturating_duration_since(known.last) <= PAUSE * 3);
+            self.room = self.conflicts.len() * 2;
         }
     }
 }
@@ -140,71 +140,71 @@ mod tests {
 
     const CHILD: Kind = Kind(&KindInfo::new("example.io", "v1", "Child", "children"));
 
-    struct Fight {
-        contests: Contests,
+    struct Dispute {
+        conflicts: FieldConflicts,
         key: ObjectKey,
         now: Instant,
     }
 
-    impl Fight {
+    impl Dispute {
         fn begin() -> Self {
-            let (contests, key) = (Contests::default(), ObjectKey::new(CHILD, "ns", "c"));
-            Self { contests, key, now: Instant::now() }
+            let (conflicts, key) = (FieldConflicts::default(), ObjectKey::new(CHILD, "ns", "c"));
+            Self { conflicts, key, now: Instant::now() }
         }
 
         /// Writes if that is due; returns whether it was.
         fn write(&mut self, body: &str, after: Duration) -> bool {
             self.now += after;
             let wanted = Digest::of(&json!(body));
-            let is_due = self.contests.is_due(&self.key, wanted, self.now);
+            let is_due = self.conflicts.is_due(&self.key, wanted, self.now);
             if is_due {
-                self.contests.written(&self.key, wanted, Some("rival".to_owned()), self.now);
+                self.conflicts.written(&self.key, wanted, Some("rival".to_owned()), self.now);
             }
             is_due
         }
 
         fn is_on(&self, body: &str, is_as_wanted: bool) -> bool {
-            self.contests.check(&self.key, Digest::of(&json!(body)), is_as_wanted, self.now).is_err()
+            self.conflicts.check(&self.key, Digest::of(&json!(body)), is_as_wanted, self.now).is_err()
         }
     }
 
     #[test]
-    fn a_body_that_is_fought_over_is_written_now_and_then_until_it_stays() {
-        let mut fight = Fight::begin();
+    fn a_body_that_others_change_is_written_now_and_then_until_it_stays() {
+        let mut dispute = Dispute::begin();
         let quick = Duration::from_millis(50);
-        let writes = (0..400).filter(|_| fight.write("one", quick)).count();
+        let writes = (0..400).filter(|_| dispute.write("one", quick)).count();
         assert_eq!(writes, 8, "in 20 s");
-        assert!(fight.is_on("one", false));
-        let writes = (0..180).filter(|_| fight.write("one", Duration::from_secs(1))).count();
+        assert!(dispute.is_on("one", false));
+        let writes = (0..180).filter(|_| dispute.write("one", Duration::from_secs(1))).count();
         assert_eq!(writes, 4, "in three minutes");
-        assert!(fight.is_on("one", true), "it may go on at once");
-        fight.now += QUIET;
-        assert!(!fight.is_on("one", true), "it is over");
-        assert!(fight.write("one", quick) && !fight.is_on("one", true));
+        assert!(dispute.is_on("one", true), "it may go on at once");
+        dispute.now += QUIET;
+        assert!(!dispute.is_on("one", true), "it is over");
+        assert!(dispute.write("one", quick) && !dispute.is_on("one", true));
     }
 
     #[test]
     fn another_body_is_written_at_once() {
-        let mut fight = Fight::begin();
-        while fight.write("one", Duration::ZERO) {}
-        assert!(fight.write("two", Duration::ZERO));
-        assert!(!fight.is_on("two", false));
+        let mut dispute = Dispute::begin();
+        while dispute.write("one", Duration::ZERO) {}
+        assert!(dispute.write("two", Duration::ZERO));
+        assert!(!dispute.is_on("two", false));
     }
 
     #[test]
-    fn changes_that_are_far_apart_are_no_fight() {
-        let mut fight = Fight::begin();
-        assert!((0..100).all(|_| fight.write("one", PAUSE + Duration::from_secs(1))));
-        assert!(!fight.is_on("one", false));
+    fn changes_that_are_far_apart_are_no_conflict() {
+        let mut dispute = Dispute::begin();
+        assert!((0..100).all(|_| dispute.write("one", PAUSE + Duration::from_secs(1))));
+        assert!(!dispute.is_on("one", false));
     }
 
     #[test]
     fn what_is_long_ago_is_dropped() {
-        let mut fight = Fight::begin();
+        let mut dispute = Dispute::begin();
         for count in 0..5000 {
-            fight.key = ObjectKey::new(CHILD, "ns", &count.to_string());
-            fight.write("one", Duration::from_secs(1));
+            dispute.key = ObjectKey::new(CHILD, "ns", &count.to_string());
+            dispute.write("one", Duration::from_secs(1));
         }
-        assert!(fight.contests.lock().contests.len() <= ROOM);
+        assert!(dispute.conflicts.lock().conflicts.len() <= ROOM);
     }
 }

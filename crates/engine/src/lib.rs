@@ -8,13 +8,13 @@ mod adopt;
 mod apply;
 pub mod cache;
 pub mod child;
-mod contests;
 pub mod decode;
 pub mod digest;
 mod drawn;
 pub mod error;
 pub mod events;
 pub mod fence;
+mod field_conflicts;
 mod finalizer;
 mod foreign;
 pub mod health;
@@ -47,7 +47,9 @@ pub use error::{Class, Error};
 pub use prune::Pruned;
 pub use report::{Reported, Urgency};
 
-use crate::{contests::Contests, events::Events, ledger::Ledger, metrics::Metrics, report::Reports};
+use crate::{
+    events::Events, field_conflicts::FieldConflicts, ledger::Ledger, metrics::Metrics, report::Reports,
+};
 
 /// The applier: everything that is written to the cluster goes through here.
 pub struct Engine {
@@ -55,7 +57,7 @@ pub struct Engine {
     ledger: Arc<Ledger>,
     metrics: Arc<Metrics>,
     reports: Reports,
-    contests: Contests,
+    conflicts: FieldConflicts,
     /// Where users are told.
     pub events: Events,
 }
@@ -64,7 +66,14 @@ impl Engine {
     /// An engine that writes through `client` and remembers in `ledger`.
     #[must_use]
     pub fn new(client: Client, ledger: Arc<Ledger>, metrics: Arc<Metrics>, events: Events) -> Self {
-        Self { client, ledger, metrics, reports: Reports::default(), contests: Contests::default(), events }
+        Self {
+            client,
+            ledger,
+            metrics,
+            reports: Reports::default(),
+            conflicts: FieldConflicts::default(),
+            events,
+        }
     }
 
     /// What is known of the children.

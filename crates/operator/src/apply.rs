@@ -140,7 +140,7 @@ fn may_prune(outcome: &Outcome, key: &ObjectKey) -> bool {
     let is_independent = |key: &ObjectKey| kinds::OWNERS.contains(&key.kind);
     let blocks = |error: &Error| match error.key() {
         _ if error.class() == Class::Retry => true,
-        _ if matches!(error, Error::Contested { .. }) => false,
+        _ if matches!(error, Error::FieldConflict { .. }) => false,
         Some(failed) if failed.kind == key.kind && failed.name == key.name => true,
         Some(failed) => !is_independent(key) && !is_independent(failed),
         None => !is_independent(key),

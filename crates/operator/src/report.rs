@@ -91,13 +91,13 @@ fn problem(error: &Error) -> Problem {
             reason: reason::APPLY_REJECTED,
             message: format!("the API server refused {} {}: {message}", key.kind, key.name),
         },
-        Error::Contested { key, rival } => Problem::Stalled {
+        Error::FieldConflict { key, manager } => Problem::Stalled {
             reason: reason::FIELD_CONFLICT,
             message: format!(
                 "{} changes or deletes {} {} whenever the operator writes it, which it does about once a minute from now on: stop that, or let it leave the fields of the operator alone",
-                rival
+                manager
                     .as_ref()
-                    .map_or("somebody else".to_owned(), |rival| format!("the field manager {rival}")),
+                    .map_or("somebody else".to_owned(), |manager| format!("the field manager {manager}")),
                 key.kind,
                 key.name
             ),
